@@ -1,0 +1,59 @@
+"""Restores TensorFlow 1 models: many of them, into one graph and one session.
+
+``import legacy_restore`` loads no TensorFlow; the names that need it load it when they
+are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, List
+
+from legacy_restore import errors
+
+if TYPE_CHECKING:
+    from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
+    from legacy_restore.graph.model import Model
+    from legacy_restore.graph.plan import plan
+    from legacy_restore.graph.restore import restore
+    from legacy_restore.mapping.rules import Rename
+    from legacy_restore.planning.plan import Plan
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Checkpoint",
+    "Model",
+    "Plan",
+    "Rename",
+    "TensorEntry",
+    "errors",
+    "open_checkpoint",
+    "plan",
+    "restore",
+]
+
+_HOMES = {
+    "Checkpoint": "legacy_restore.checkpoint",
+    "Model": "legacy_restore.graph.model",
+    "Plan": "legacy_restore.planning.plan",
+    "Rename": "legacy_restore.mapping.rules",
+    "TensorEntry": "legacy_restore.checkpoint",
+    "open_checkpoint": "legacy_restore.checkpoint",
+    "plan": "legacy_restore.graph.plan",
+    "restore": "legacy_restore.graph.restore",
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted([*globals(), *__all__])

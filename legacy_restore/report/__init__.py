@@ -1,0 +1,1 @@
+"""Findings, reports and their texts; no TensorFlow, no flags."""

@@ -1,0 +1,171 @@
+"""Findings: everything that a phase has to say, as data.
+
+A finding is one problem or remark about one subject. Its kind has a stable id, which
+scripts and tests compare; its texts may change. The catalogue below is the complete
+list of kinds, and ``docs/errors.md`` explains each of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
+
+
+class Severity(enum.Enum):
+    """How much a finding weighs.
+
+    ``ERROR`` refuses the whole operation, ``WARNING`` deserves a look, ``REMARK`` says
+    what was decided.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    REMARK = "remark"
+
+
+@dataclasses.dataclass(frozen=True)
+class FindingKind:
+    """What all findings of one id have in common.
+
+    Attributes:
+      id: Stable identifier, lower case with dashes.
+      severity: Weight of every finding of this kind.
+      title: The heading under which such findings are listed.
+      is_input_fault: Whether a file is the cause, which decides the exit code.
+    """
+
+    id: str
+    severity: Severity
+    title: str
+    is_input_fault: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One problem or remark about one subject.
+
+    Attributes:
+      kind: The catalogue entry that this finding belongs to.
+      subject: The variable, key, path, rule or pattern that it is about.
+      message: What is the matter, in one line.
+      model: Name of the model, or None when it is about no model or about several.
+      expected: What should have been there, such as ``float32[5]``.
+      found: What was there instead.
+      hint: What to type next, or None.
+      waiver: The pair of argument and pattern that would permit it, such as
+        ``("allow_missing", "logits/biases")``, or None when nothing does.
+    """
+
+    kind: FindingKind
+    subject: str
+    message: str = ""
+    model: Optional[str] = None
+    expected: Optional[str] = None
+    found: Optional[str] = None
+    hint: Optional[str] = None
+    waiver: Optional[Tuple[str, str]] = None
+
+    @property
+    def id(self) -> str:
+        """The stable identifier of the kind."""
+        return self.kind.id
+
+    @property
+    def severity(self) -> Severity:
+        """The weight of the kind."""
+        return self.kind.severity
+
+    @property
+    def is_error(self) -> bool:
+        """Whether this finding refuses the operation."""
+        return self.kind.severity is Severity.ERROR
+
+    @property
+    def is_input_fault(self) -> bool:
+        """Whether this is an error whose cause is a file."""
+        return self.is_error and self.kind.is_input_fault
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the finding as JSON-ready data; absent fields are null."""
+        return {
+            "id": self.id,
+            "severity": self.severity.value,
+            "model": self.model,
+            "subject": self.subject,
+            "message": self.message,
+            "expected": self.expected,
+            "found": self.found,
+            "hint": self.hint,
+            "waiver": None if self.waiver is None else list(self.waiver),
+        }
+
+
+def errors_of(findings: Iterable[Finding]) -> Tuple[Finding, ...]:
+    """Returns the findings that refuse the operation, in their order."""
+    return tuple(finding for finding in findings if finding.is_error)
+
+
+def _catalogue(*kinds: FindingKind) -> Mapping[str, FindingKind]:
+    return {kind.id: kind for kind in kinds}
+
+
+def _input_error(id: str, title: str) -> FindingKind:
+    return FindingKind(id, Severity.ERROR, title, is_input_fault=True)
+
+
+def _error(id: str, title: str) -> FindingKind:
+    return FindingKind(id, Severity.ERROR, title)
+
+
+def _remark(id: str, title: str) -> FindingKind:
+    return FindingKind(id, Severity.REMARK, title)
+
+
+KINDS = _catalogue(
+    # Files.
+    _input_error("location-not-found", "no checkpoint there"),
+    _input_error("location-ambiguous", "more than one checkpoint could be meant"),
+    _input_error("corrupt", "corrupt"),
+    _input_error("unsupported", "not supported"),
+    _input_error("missing-dependency", "optional package missing"),
+    _input_error("shard-missing", "data file missing"),
+    _input_error("shard-truncated", "data file too short"),
+    _input_error("tensor-corrupt", "tensor does not match its checksum"),
+    _input_error("checkpoint-changed", "files changed since the plan was made"),
+    _input_error("restore-failed", "TensorFlow could not read the checkpoint"),
+    # Models and scopes.
+    _error("builder-failed", "builder failed"),
+    _error("scope-in-use", "scope is in use"),
+    _error("variable-claimed", "variable belongs to another model"),
+    _error("variable-without-object", "variable operation without a tf.Variable"),
+    _error("partitioned-variable", "partitioned variable"),
+    _error("saveable-object", "object with values of its own"),
+    _error("bad-connection", "models cannot be connected"),
+    # Matching.
+    _error("missing-key", "missing in the checkpoint"),
+    _error("shape-mismatch", "shape differs"),
+    _error("dtype-mismatch", "dtype differs"),
+    _error("unused-weights", "weights left in the checkpoint"),
+    _error("ambiguous-match", "more than one way to match"),
+    _error("foreign-prefix", "keys carry the scope of another model"),
+    _error("rule-collision", "two keys on one name"),
+    _error("unused-rule", "rule that matches nothing"),
+    _error("unused-waiver", "waiver that permits nothing"),
+    _error("initializer-failed", "initialiser failed"),
+    # Sessions.
+    _error("variable-changed", "no longer equals its checkpoint"),
+    # Remarks.
+    _remark("location-resolved", "location resolved"),
+    _remark("state-file-moved", "state file names another directory"),
+    _remark("state-file-stale", "state file names a checkpoint that is not there"),
+    _remark("state-file-elsewhere", "state file points elsewhere"),
+    _remark("matched-under-prefix", "matched under another scope"),
+    _remark("unused-training-state", "training state left in the checkpoint"),
+    _remark("unused-weights-waived", "weights left in the checkpoint, as permitted"),
+    _remark("left-to-initializer", "left to the initialiser, as permitted"),
+    _remark("local-variable", "local variable, initialised"),
+    _remark("scope-escaped", "variable outside its model's scope"),
+    _remark("no-variables", "model without variables"),
+)
+"""Every kind of finding by its id."""

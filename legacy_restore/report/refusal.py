@@ -1,0 +1,91 @@
+"""The text of a refusal: what, where, expected and found, and what to do next.
+
+A message has at most 15 lines, however many findings there are; the full list is in
+the exception's ``findings`` and in the commands' ``--json``.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence, Tuple
+
+from legacy_restore.report.findings import Finding
+from legacy_restore.report.table import align, cut
+
+_MAX_LINES = 15
+_MAX_HINTS = 3
+_INDENT = "  "
+
+
+def refusal_text(
+    headline: str, findings: Sequence[Finding], more_hints: Sequence[str] = ()
+) -> str:
+    """Returns the message of an exception.
+
+    Args:
+      headline: The first line.
+      findings: The errors among them are listed, grouped by kind.
+      more_hints: What to type next, besides the hints of the findings.
+    """
+    found = [finding for finding in findings if finding.is_error]
+    hints = _hint_lines(found, more_hints)
+    room = _MAX_LINES - 1 - (len(hints) + 1 if hints else 0) - 1
+    lines = [headline]
+    if found:
+        lines += ["", *_grouped(found, room)]
+    if hints:
+        lines += ["", *hints]
+    return "\n".join(lines)
+
+
+def _grouped(findings: Sequence[Finding], room: int) -> List[str]:
+    """Headings with the findings below each, in ``room`` lines."""
+    groups: Dict[str, List[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.kind.title, []).append(finding)
+    blocks = [
+        (_INDENT + title, finding_lines(found, _INDENT * 2))
+        for title, found in groups.items()
+    ]
+    if 2 * len(blocks) > room:  # Not even one line for each: headings with counts.
+        headings = [f"{title}: {len(lines)}" for title, lines in blocks]
+        return cut(headings, room, _INDENT)
+    shares = _shares([len(lines) for _, lines in blocks], room - len(blocks))
+    text: List[str] = []
+    for (title, lines), share in zip(blocks, shares):
+        text += [title, *cut(lines, share, _INDENT * 2)]
+    return text
+
+
+def _shares(wanted: Sequence[int], room: int) -> List[int]:
+    """Divides lines among groups: small groups whole, the rest in equal parts."""
+    shares = [0] * len(wanted)
+    for rank, number in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        fair = room // (len(wanted) - rank)
+        shares[number] = min(wanted[number], fair)
+        room -= shares[number]
+    return shares
+
+
+def finding_lines(findings: Sequence[Finding], indent: str) -> List[str]:
+    """Returns one aligned line for each finding."""
+    rows = [_cells(finding) for finding in findings]
+    return align(rows, indent) if rows else []
+
+
+def _cells(finding: Finding) -> Tuple[str, str, str]:
+    told = [text for text in (_found(finding), finding.message) if text]
+    return (finding.subject, finding.expected or "", "   ".join(told))
+
+
+def _found(finding: Finding) -> str:
+    if finding.found is None:
+        return ""
+    return finding.found if finding.expected is None else f"found: {finding.found}"
+
+
+def _hint_lines(findings: Sequence[Finding], more: Sequence[str]) -> List[str]:
+    hints: List[str] = []
+    for hint in [*(finding.hint for finding in findings), *more]:
+        if hint is not None and hint not in hints:
+            hints.append(hint)
+    return [f"{_INDENT}try: {hint}" for hint in hints[:_MAX_HINTS]]
