@@ -1,0 +1,15 @@
+"""Finding and reading checkpoints, without TensorFlow."""
+
+from legacy_restore.checkpoint.checkpoint import Checkpoint, TensorEntry
+from legacy_restore.checkpoint.location import Location, resolve_location
+from legacy_restore.checkpoint.opening import open_checkpoint
+from legacy_restore.checkpoint.slices import TensorSlice
+
+__all__ = [
+    "Checkpoint",
+    "Location",
+    "TensorEntry",
+    "TensorSlice",
+    "open_checkpoint",
+    "resolve_location",
+]

@@ -1,0 +1,222 @@
+"""What ``open_checkpoint`` gives: a checkpoint as a read-only mapping."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import threading
+from types import TracebackType
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple, Type
+
+import numpy as np
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import checksum
+from legacy_restore.checkpoint.bundle import Bundle
+from legacy_restore.checkpoint.location import Location
+from legacy_restore.checkpoint.slices import TensorSlice
+from legacy_restore.report.findings import Finding
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorEntry:
+    """What a checkpoint says about one tensor, without its values.
+
+    Attributes:
+      key: The tensor's name inside the checkpoint.
+      dtype: TensorFlow's name of the dtype, such as ``bfloat16`` or ``string``.
+      shape: The shape of the whole tensor.
+      nbytes: Bytes stored for it, over all slices.
+      shard: Number of the data file, or None for a partitioned tensor.
+      slices: The parts of a partitioned tensor, else empty.
+      crc32c: Masked CRC32C as stored, or None for a partitioned tensor, whose slices
+        have one each.
+    """
+
+    key: str
+    dtype: str
+    shape: Tuple[int, ...]
+    nbytes: int
+    shard: Optional[int]
+    slices: Tuple[TensorSlice, ...]
+    crc32c: Optional[int]
+
+    @property
+    def num_elements(self) -> int:
+        """Number of elements, 1 for a scalar."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+class Checkpoint(Mapping[str, np.ndarray]):
+    """A checkpoint on disk: keys to NumPy arrays, read when asked for.
+
+    The keys are those that TensorFlow lists, sorted. Reading a tensor verifies its
+    checksum. Tensors may be read from several threads at once.
+
+    Example::
+
+        with lr.open_checkpoint("runs/encoder") as checkpoint:
+            for key in checkpoint:
+                print(key, checkpoint.entry(key).shape)
+            kernel = checkpoint["dense/kernel"]
+
+    Attributes:
+      location: Where it was found, and how.
+      format: ``"V2"``.
+    """
+
+    def __init__(self, bundle: Bundle, location: Location) -> None:
+        """Wraps an open reader; ``open_checkpoint`` is the way to get one."""
+        self._bundle = bundle
+        self._is_closed = False
+        self._digest: Optional[str] = None
+        self._digest_lock = threading.Lock()
+        self._entries: Dict[str, TensorEntry] = {
+            key: _entry_of(bundle, key) for key in sorted(bundle.entries)
+        }
+        self.location = location
+        self.format = bundle.format
+
+    @property
+    def prefix(self) -> str:
+        """The path stem that TensorFlow's own functions take."""
+        return self._bundle.prefix
+
+    @property
+    def findings(self) -> List[Finding]:
+        """What there is to say about the location and the files' sizes."""
+        return [*self.location.findings, *self._bundle.file_findings()]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of what the checkpoint holds.
+
+        It covers the sorted keys with dtype, shape and the CRC32C of the contents, so
+        it is the same however the tensors are spread over data files. Partitioned
+        tensors are read for it.
+        """
+        with self._digest_lock:
+            if self._digest is None:
+                self._digest = self._compute_digest()
+            return self._digest
+
+    def entry(self, key: str) -> TensorEntry:
+        """Returns what the checkpoint says about a tensor, without reading it.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+        """
+        try:
+            return self._entries[key]
+        except KeyError:
+            raise self._unknown(key) from None
+
+    def entries(self) -> List[TensorEntry]:
+        """Returns the entries of all tensors, sorted by key."""
+        return list(self._entries.values())
+
+    def contents_crc(self, key: str) -> int:
+        """Returns the CRC32C, unmasked, of a tensor's contents.
+
+        It is the stored one where the file has one that covers the whole tensor in
+        this machine's byte order; else the tensor is read, and it is computed.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+          CorruptCheckpointError: The tensor had to be read and is damaged.
+        """
+        entry = self.entry(key)
+        if entry.crc32c is not None and not self._bundle.header.is_big_endian:
+            return checksum.unmask(entry.crc32c)
+        return checksum.tensor_crc(self[key])
+
+    def verify_tensor(self, key: str) -> None:
+        """Reads a tensor, verifies it, and lets its values go.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+        """
+        self[key]
+
+    def paths(self) -> List[str]:
+        """Returns the paths of the files that it consists of."""
+        return self._bundle.paths()
+
+    def close(self) -> None:
+        """Closes the files; may be called twice."""
+        self._is_closed = True
+        self._bundle.close()
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        """Reads a tensor; strings come as an object array of ``bytes``.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype.
+          MissingDependencyError: The dtype needs ``ml_dtypes``.
+          ClosedError: The checkpoint was closed.
+        """
+        if self._is_closed:
+            raise errors.ClosedError(f"the checkpoint {self.prefix} was closed")
+        self.entry(key)
+        return self._bundle.read(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint {self.prefix!r}: {self.format}, {len(self)} tensors>"
+
+    def _unknown(self, key: str) -> errors.KeyNotFoundError:
+        near = difflib.get_close_matches(str(key), self._entries, n=3)
+        return errors.KeyNotFoundError(
+            f"{self.prefix} has no key {key!r}",
+            path=self.prefix,
+            hint=("did you mean " + " or ".join(map(repr, near))) if near else None,
+        )
+
+    def _compute_digest(self) -> str:
+        digest = hashlib.sha256()
+        for key, entry in self._entries.items():
+            crc = self.contents_crc(key)
+            line = f"{key}\0{entry.dtype}\0{list(entry.shape)}\0{crc:08x}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def _entry_of(bundle: Bundle, key: str) -> TensorEntry:
+    whole = bundle.entries[key]
+    slices = bundle.slices.get(key, ())
+    return TensorEntry(
+        key=key,
+        dtype=whole.dtype.name,
+        shape=whole.shape,
+        nbytes=sum(part.entry.size for part in slices) if slices else whole.size,
+        shard=None if slices else whole.shard,
+        slices=tuple(part.part for part in slices),
+        crc32c=None if slices else whole.crc32c,
+    )

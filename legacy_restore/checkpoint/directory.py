@@ -1,0 +1,85 @@
+"""The checkpoints inside one directory: which there are, and which are complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from typing import Dict, List, Optional
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.bundle import Bundle
+
+_STEP = re.compile(r"(?P<stem>.+)-(?P<step>\d+)", re.DOTALL)
+_INDEX = ".index"
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A prefix in a directory, known by its index.
+
+    Attributes:
+      prefix: Path stem of the files.
+      stem: The last part of the prefix without the step: ``model.ckpt``.
+      step: The number behind the last dash, or None.
+    """
+
+    prefix: str
+    stem: str
+    step: Optional[int]
+
+    @property
+    def name(self) -> str:
+        """The last part of the prefix."""
+        return os.path.basename(self.prefix)
+
+
+def list_candidates(directory: str) -> List[Candidate]:
+    """Returns the prefixes of a directory by stem and step.
+
+    Raises:
+      OSError: The directory cannot be listed.
+    """
+    names = (name for name in os.listdir(directory) if name.endswith(_INDEX))
+    found = [
+        _candidate(os.path.join(directory, name[: -len(_INDEX)]))
+        for name in names
+        if name != _INDEX
+    ]
+    return sorted(
+        found, key=lambda one: (one.stem, -1 if one.step is None else one.step)
+    )
+
+
+def _candidate(prefix: str) -> Candidate:
+    match = _STEP.fullmatch(os.path.basename(prefix))
+    if match is None:
+        return Candidate(prefix, os.path.basename(prefix), None)
+    return Candidate(prefix, match["stem"], int(match["step"]))
+
+
+def incompleteness(prefix: str) -> Optional[str]:
+    """Returns why a prefix is not a whole checkpoint, or None when it is one.
+
+    The index is read and the data files are looked at, not read.
+    """
+    try:
+        bundle = Bundle(prefix)
+    except errors.UnsupportedCheckpointError:
+        return None  # Whole, as far as one can tell; opening it says what is lacking.
+    except errors.MissingDependencyError:
+        return None
+    except errors.LocationError:
+        return "it is not there"
+    except errors.CheckpointError as error:
+        return error.message
+    faults = bundle.file_findings()
+    if not faults:
+        return None
+    return f"{os.path.basename(faults[0].subject)}: {faults[0].kind.title}"
+
+
+def incomplete(candidates: List[Candidate]) -> Dict[Candidate, str]:
+    """Returns the candidates that are not whole, and why."""
+    reasons = ((one, incompleteness(one.prefix)) for one in candidates)
+    return {one: reason for one, reason in reasons if reason is not None}

@@ -1,0 +1,91 @@
+"""Files read at given positions.
+
+Positioned reads instead of a memory map: when another process truncates the file, a
+read comes up short, which is an error, where a map would end this process (SIGBUS).
+Nothing here moves a shared file offset, so threads may read from one file at once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+
+from legacy_restore.checkpoint.wire import FormatError
+
+
+class PositionedFile:
+    """A regular file, open for reading at any position.
+
+    Attributes:
+      path: The path that was opened.
+      size: Size in bytes when it was opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Opens the file.
+
+        Args:
+          path: Path of a regular file.
+
+        Raises:
+          OSError: It cannot be opened.
+          FormatError: It is no regular file.
+        """
+        self.path = path
+        # Opening a named pipe would wait for a writer: look before.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise FormatError("not a regular file")
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self.size = os.fstat(self._file.fileno()).st_size
+        self._seek_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Closes the file; may be called twice."""
+        self._file.close()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Returns ``size`` bytes from ``offset``.
+
+        Raises:
+          FormatError: The range is not in the file, or the file has become shorter.
+        """
+        self._check_range(offset, size)
+        buffer = bytearray(size)
+        self.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fills ``target`` from ``offset``.
+
+        Args:
+          offset: Position of the first byte.
+          target: Writable, one-dimensional view of bytes.
+
+        Raises:
+          FormatError: The range is not in the file, or the file has become shorter.
+        """
+        self._check_range(offset, len(target))
+        done = 0
+        while done < len(target):
+            count = self._read_some(offset + done, target[done:])
+            if count == 0:
+                raise FormatError(
+                    f"ends at byte {offset + done}; it had {self.size} bytes when it "
+                    "was opened"
+                )
+            done += count
+
+    def _check_range(self, offset: int, size: int) -> None:
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise FormatError(
+                f"bytes {offset} to {offset + size} are wanted of a file of "
+                f"{self.size} bytes"
+            )
+
+    def _read_some(self, offset: int, target: memoryview) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [target], offset)
+        with self._seek_lock:  # Windows and macOS before Python 3.7 have no preadv.
+            self._file.seek(offset)
+            return self._file.readinto(target) or 0

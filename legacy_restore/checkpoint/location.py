@@ -1,0 +1,250 @@
+"""From what a user types to a prefix.
+
+Every entry point of the toolkit resolves locations here, and only here:
+
+- a prefix, ``runs/model.ckpt-1000``;
+- any file of a checkpoint: ``.index``, ``.data-00000-of-00001``, ``.meta``;
+- a directory, or ``directory@latest``: what its state file names if that is complete,
+  else the highest step;
+- ``directory@1000``: the prefix in it that ends in ``-1000``;
+- a state file;
+- a SavedModel directory: its ``variables/variables``.
+
+What exists literally wins; only then is the last ``@`` split off. There is always a
+prefix or an error: TensorFlow's ``latest_checkpoint`` returns None for a state file
+whose paths are those of another machine, and its reader opens ``model.ckpt.index`` as
+a checkpoint without tensors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from typing import Optional, Sequence, Tuple, Union
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import directory as directories
+from legacy_restore.checkpoint import near_misses
+from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.state_file import is_state_file, read_state_file
+from legacy_restore.checkpoint.table import is_table
+from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.report.findings import KINDS, Finding
+
+LocationLike = Union[str, "os.PathLike[str]"]
+
+_STATE_FILE = "checkpoint"
+_LATEST = "latest"
+_MEMBER = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
+_SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Location:
+    """Where a checkpoint was found.
+
+    Attributes:
+      given: What the user typed.
+      prefix: The path stem of the files, as ``tf.compat.v1.train.Saver`` takes it.
+      findings: What was decided on the way from the one to the other.
+    """
+
+    given: str
+    prefix: str
+    findings: Tuple[Finding, ...] = ()
+
+
+def resolve_location(location: LocationLike) -> Location:
+    """Finds the checkpoint that a location names.
+
+    Args:
+      location: A prefix, a file, a directory, a directory with ``@latest`` or a step,
+        or a state file; see the module's description. ``~`` is not expanded.
+
+    Raises:
+      LocationError: Nothing is there, or more than one checkpoint could be meant. The
+        message lists what is there.
+      UnsupportedCheckpointError: Something is there that is not read.
+    """
+    given = os.fsdecode(os.fspath(location))
+    if "://" in given:
+        raise errors.UnsupportedCheckpointError(
+            f"{given} is not on this machine",
+            path=given,
+            hint="copy the checkpoint's files here and name their prefix",
+        )
+    prefix_exists = os.path.isfile(given + ".index")
+    if os.path.isdir(given):
+        if prefix_exists:
+            raise _ambiguous(given, "both a directory and a prefix", [given + ".index"])
+        return _in_directory(given, given, _LATEST)
+    if prefix_exists:
+        return Location(given, given)
+    if os.path.exists(given):
+        return _of_file(given)
+    directory, at, selector = given.rpartition("@")
+    if at and os.path.isdir(directory):
+        return _in_directory(given, directory, selector)
+    raise near_misses.not_found(given)
+
+
+def _of_file(given: str) -> Location:
+    member = _MEMBER.fullmatch(given)
+    if member is not None:
+        prefix = member["prefix"]
+        if not os.path.isfile(prefix + ".index"):
+            raise errors.LocationError(
+                f"{given} belongs to a checkpoint without index: no {prefix}.index",
+                path=given,
+                hint="copy all files of the checkpoint: .index and every .data file",
+            )
+        return Location(
+            given, prefix, (_resolved(given, prefix, "it is a file of it"),)
+        )
+    if is_state_file(given):
+        return _of_state_file(given, given)
+    raise _unsupported_file(given)
+
+
+def _unsupported_file(given: str) -> errors.UnsupportedCheckpointError:
+    try:
+        file = PositionedFile(given)
+    except (OSError, FormatError) as error:
+        return errors.UnsupportedCheckpointError(f"{given}: {error}", path=given)
+    try:
+        kind = "a checkpoint of the format V1" if is_table(file) else "not a checkpoint"
+    finally:
+        file.close()
+    return errors.UnsupportedCheckpointError(
+        f"{given} is {kind}; checkpoints of the format V2 are read (.index and .data)",
+        path=given,
+    )
+
+
+def _in_directory(given: str, directory: str, selector: str) -> Location:
+    if selector.isdigit():
+        return _at_step(given, directory, int(selector))
+    if selector != _LATEST:
+        raise errors.LocationError(
+            f"{given}: behind the @ stands {selector!r}, not 'latest' or a step",
+            path=given,
+        )
+    saved_model = _saved_model_prefix(directory)
+    state_file = os.path.join(directory, _STATE_FILE)
+    if saved_model is None:
+        if os.path.isfile(state_file):
+            return _of_state_file(given, state_file)
+        return _at_highest_step(given, directory, ())
+    if os.path.isfile(state_file) or directories.list_candidates(directory):
+        raise _ambiguous(
+            given,
+            "both a SavedModel and a directory of checkpoints",
+            [saved_model, directory + "@STEP"],
+        )
+    if not os.path.isfile(saved_model + ".index"):
+        raise errors.LocationError(
+            f"{directory} is a SavedModel without variables: there is no "
+            f"{saved_model}.index",
+            path=given,
+        )
+    why = "the directory is a SavedModel"
+    return Location(given, saved_model, (_resolved(given, saved_model, why),))
+
+
+def _saved_model_prefix(directory: str) -> Optional[str]:
+    for name in _SAVED_MODEL_FILES:
+        if os.path.isfile(os.path.join(directory, name)):
+            return os.path.join(directory, "variables", "variables")
+    return None
+
+
+def _of_state_file(given: str, state_file: str) -> Location:
+    directory = os.path.dirname(state_file)
+    try:
+        named = read_state_file(state_file)
+    except (OSError, FormatError) as error:
+        return _at_highest_step(
+            given, directory, (_stale(state_file, f"it cannot be read: {error}"),)
+        )
+    if named is None:
+        return _at_highest_step(
+            given, directory, (_stale(state_file, "it names no checkpoint"),)
+        )
+    # Joining leaves an absolute path as it is.
+    prefix = os.path.join(directory, named)
+    reason = directories.incompleteness(prefix)
+    if reason is None:
+        return Location(given, prefix, _elsewhere(state_file, prefix))
+    if os.path.isfile(prefix):
+        raise _unsupported_file(prefix)
+    # The path may come from another system: its separators are not ours.
+    beside = os.path.join(directory, re.split(r"[\\/]", named)[-1])
+    if beside != prefix and directories.incompleteness(beside) is None:
+        moved = Finding(
+            KINDS["state-file-moved"],
+            state_file,
+            f"it names {named}; {beside} beside it was taken",
+        )
+        return Location(given, beside, (moved,))
+    stale = _stale(state_file, f"it names {named}: {reason}")
+    return _at_highest_step(given, directory, (stale,))
+
+
+def _elsewhere(state_file: str, prefix: str) -> Tuple[Finding, ...]:
+    home = os.path.realpath(os.path.dirname(state_file))
+    if os.path.realpath(os.path.dirname(prefix)) == home:
+        return ()
+    finding = Finding(KINDS["state-file-elsewhere"], state_file, f"it names {prefix}")
+    return (finding,)
+
+
+def _stale(state_file: str, reason: str) -> Finding:
+    return Finding(KINDS["state-file-stale"], state_file, reason)
+
+
+def _at_highest_step(
+    given: str, directory: str, findings: Tuple[Finding, ...]
+) -> Location:
+    candidates = directories.list_candidates(directory or os.curdir)
+    faults = directories.incomplete(candidates)
+    whole = [one for one in candidates if one not in faults]
+    if not whole:
+        raise near_misses.nothing_whole(given, directory, faults, findings)
+    if len({one.stem for one in whole}) > 1:
+        raise _ambiguous(
+            given, "checkpoints of several names", [c.prefix for c in whole]
+        )
+    best = whole[-1]
+    why = f"of {len(candidates)} checkpoints it has the highest step"
+    if faults:
+        one, reason = list(faults.items())[-1]
+        why = f"{why} among the complete ones; {one.name} is not ({reason})"
+    prefix = os.path.join(directory, best.name)
+    return Location(given, prefix, (*findings, _resolved(given, prefix, why)))
+
+
+def _at_step(given: str, directory: str, step: int) -> Location:
+    candidates = directories.list_candidates(directory)
+    at_step = [one for one in candidates if one.step == step]
+    if not at_step:
+        raise near_misses.no_such_step(given, directory, candidates)
+    if len(at_step) > 1:
+        raise _ambiguous(
+            given, f"several checkpoints of step {step}", [c.prefix for c in at_step]
+        )
+    return Location(given, at_step[0].prefix)
+
+
+def _resolved(given: str, prefix: str, why: str) -> Finding:
+    return Finding(KINDS["location-resolved"], given, f"using {prefix}: {why}")
+
+
+def _ambiguous(given: str, what: str, choices: Sequence[str]) -> errors.LocationError:
+    shown = near_misses.listing(choices)
+    return errors.LocationError(
+        f"{given} holds {what}: {shown}",
+        path=given,
+        findings=[Finding(KINDS["location-ambiguous"], given, f"{what}: {shown}")],
+        hint=f"name one of them: {choices[-1]}",
+    )

@@ -1,0 +1,90 @@
+"""Errors for locations at which no checkpoint was found, with what is there instead."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import Mapping, Optional, Sequence
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.directory import Candidate, list_candidates
+from legacy_restore.report.findings import KINDS, Finding
+
+_MAX_LISTED = 8
+
+
+def listing(names: Sequence[str]) -> str:
+    """Returns names in one line, cut with a count."""
+    shown = ", ".join(names[:_MAX_LISTED])
+    rest = len(names) - _MAX_LISTED
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def not_found(given: str) -> errors.LocationError:
+    """Returns the error for a location at which nothing is."""
+    directory = os.path.dirname(given)
+    if not os.path.isdir(directory or os.curdir):
+        return _error(
+            given,
+            f"no checkpoint at {given}: there is no directory {directory}",
+            _home_hint(given),
+        )
+    candidates = list_candidates(directory or os.curdir)
+    if not candidates:
+        return _error(
+            given,
+            f"no checkpoint at {given}: there is none in {directory or os.curdir}",
+            _home_hint(given),
+        )
+    names = [one.name for one in candidates]
+    near = difflib.get_close_matches(os.path.basename(given), names, n=1, cutoff=0)
+    return _error(
+        given,
+        f"no checkpoint at {given}; in {directory or os.curdir} there is "
+        f"{listing(names)}",
+        f"did you mean {os.path.join(directory, near[0])}?",
+    )
+
+
+def nothing_whole(
+    given: str,
+    directory: str,
+    faults: Mapping[Candidate, str],
+    findings: Sequence[Finding],
+) -> errors.LocationError:
+    """Returns the error for a directory without a complete checkpoint."""
+    where = directory or os.curdir
+    if not faults:
+        said = "".join(f"; {one.subject}: {one.message}" for one in findings)
+        return _error(given, f"no checkpoint in {where}{said}", None)
+    reasons = [f"{one.name} ({reason})" for one, reason in faults.items()]
+    return _error(given, f"no complete checkpoint in {where}: {listing(reasons)}", None)
+
+
+def no_such_step(
+    given: str, directory: str, candidates: Sequence[Candidate]
+) -> errors.LocationError:
+    """Returns the error for a step that the directory does not have."""
+    steps = sorted({one.step for one in candidates if one.step is not None})
+    if not steps:
+        return _error(given, f"no checkpoint with a step in {directory}", None)
+    return _error(
+        given,
+        f"no checkpoint of that step in {directory}; there is "
+        f"{listing([str(step) for step in steps])}",
+        f"{directory}@{steps[-1]}",
+    )
+
+
+def _home_hint(given: str) -> Optional[str]:
+    if not given.startswith("~"):
+        return None
+    expanded = os.path.expanduser(given)
+    if expanded == given or not os.path.isdir(os.path.dirname(expanded) or os.curdir):
+        return "~ is not expanded here: name the whole path"
+    return f"~ is not expanded here: {expanded}"
+
+
+def _error(given: str, message: str, hint: Optional[str]) -> errors.LocationError:
+    finding = Finding(KINDS["location-not-found"], given, message, hint=hint)
+    return errors.LocationError(message, path=given, findings=[finding], hint=hint)

@@ -1,0 +1,93 @@
+"""Slices of partitioned tensors, and the keys under which they are stored.
+
+A partitioned tensor has an entry of its own, which lists its slices and holds no data,
+and one entry for each slice, whose key is made of the tensor's name and the slice's
+extent in TensorFlow's *ordered code* (``tensorflow/core/lib/strings/ordered_code.cc``,
+``tensorflow/core/util/saved_tensor_slice_util.cc``). A slice names for each axis a
+start and a length; an axis that is taken whole has start 0 and length -1 in the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Optional, Sequence, Tuple
+
+_WHOLE_AXIS = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """What a slice takes of one axis.
+
+    Attributes:
+      start: First index.
+      length: Number of indices, or None for the whole axis.
+    """
+
+    start: int = 0
+    length: Optional[int] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSlice:
+    """The part of a partitioned tensor that one stored slice holds.
+
+    Attributes:
+      start: First index on each axis.
+      shape: Number of indices on each axis.
+    """
+
+    start: Tuple[int, ...]
+    shape: Tuple[int, ...]
+
+    def as_index(self) -> Tuple[slice, ...]:
+        """Returns the index that selects this part of the whole array."""
+        return tuple(
+            slice(start, start + length)
+            for start, length in zip(self.start, self.shape)
+        )
+
+    def overlaps(self, other: TensorSlice) -> bool:
+        """Returns whether the two parts have an element in common."""
+        return all(
+            start < other_start + other_length and other_start < start + length
+            for start, length, other_start, other_length in zip(
+                self.start, self.shape, other.start, other.shape
+            )
+        )
+
+
+def slice_key(name: bytes, extents: Sequence[Extent]) -> bytes:
+    """Returns the key of the entry that holds a slice of the tensor ``name``."""
+    parts = [_unsigned(0), _string(name), _unsigned(len(extents))]
+    for extent in extents:
+        length = _WHOLE_AXIS if extent.length is None else extent.length
+        parts.append(_signed(extent.start))
+        parts.append(_signed(length))
+    return b"".join(parts)
+
+
+def _unsigned(value: int) -> bytes:
+    """One byte for the length, then the value in as few big-endian bytes as it has."""
+    length = (value.bit_length() + 7) // 8
+    return bytes([length]) + value.to_bytes(length, "big")
+
+
+def _string(value: bytes) -> bytes:
+    r"""The bytes with ``\x00`` and ``\xff`` escaped, ended by ``\x00\x01``."""
+    escapes = {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}
+    escaped = b"".join(escapes.get(byte, bytes([byte])) for byte in value)
+    return escaped + b"\x00\x01"
+
+
+def _signed(value: int) -> bytes:
+    """A big-endian number whose leading bits tell its length.
+
+    For n bytes the first n bits repeat the inverted sign, followed by the sign itself,
+    so that longer positive numbers sort behind shorter ones and negative ones before.
+    """
+    magnitude = ~value if value < 0 else value
+    length = magnitude.bit_length() // 7 + 1
+    body = value & ((1 << 8 * length) - 1)
+    header = ((1 << length) - 1) << (7 * length)
+    return (body ^ header).to_bytes(length, "big")
