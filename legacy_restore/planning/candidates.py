@@ -1,0 +1,135 @@
+"""Ways to match a whole model with a checkpoint.
+
+A candidate is a table from the model's variables to keys, made by one rule for all of
+them. Nothing is ever guessed for a single variable. Several rules may give the same
+table; candidates are compared by their tables.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import (
+    Counter,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    Sequence,
+    Set,
+    Tuple,
+)
+
+from legacy_restore.checkpoint import TensorEntry
+from legacy_restore.mapping.rules import RenamedKeys
+from legacy_restore.planning.spec import ModelSpec, VariableSpec, shape_fits
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One way to match a whole model.
+
+    Attributes:
+      label: The rule in words.
+      table: The key of each variable, by the variable's name in the graph. Variables
+        for which the rule gives no key of the checkpoint are absent.
+      prefix: The scope under which the checkpoint holds the model, where the rule
+        found one that is not in the variables' names; else empty.
+    """
+
+    label: str
+    table: Mapping[str, str]
+    prefix: str = ""
+
+
+def candidates_by_rules(
+    variables: Sequence[VariableSpec], renamed: RenamedKeys
+) -> List[Candidate]:
+    """Returns the one candidate that explicit rules give."""
+    table = {
+        variable.name: renamed.key_of[variable.local_name]
+        for variable in variables
+        if variable.local_name in renamed.key_of
+    }
+    return [Candidate("the rules", table)]
+
+
+def candidates_by_names(
+    model: ModelSpec, variables: Sequence[VariableSpec], keys: Iterable[str]
+) -> List[Candidate]:
+    """Returns all candidates that names alone give, the likeliest first.
+
+    Args:
+      model: The model.
+      variables: Those of its variables that are to be matched.
+      keys: The checkpoint's keys.
+    """
+    known = set(keys)
+    local_names = {variable.name: variable.local_name for variable in variables}
+    return [
+        _by_names("names as they are", {name: name for name in local_names}, known),
+        _by_names(f"names without {model.scope}/", local_names, known),
+        *_under_prefixes(model.scope, local_names, known),
+    ]
+
+
+def _by_names(label: str, wanted: Mapping[str, str], known: Set[str]) -> Candidate:
+    table = {name: key for name, key in wanted.items() if key in known}
+    return Candidate(label, table)
+
+
+def _under_prefixes(
+    scope: str, local_names: Mapping[str, str], known: Set[str]
+) -> List[Candidate]:
+    """One candidate for each scope of the checkpoint that holds a wanted name."""
+    found = []
+    for prefix, _ in _prefixes_of(set(local_names.values()), known).most_common():
+        if prefix == scope + "/":
+            continue  # The names as they are, which have a candidate already.
+        keys = {name: prefix + local for name, local in local_names.items()}
+        candidate = _by_names(f"{prefix} in the place of {scope}/", keys, known)
+        found.append(dataclasses.replace(candidate, prefix=prefix.rstrip("/")))
+    return found
+
+
+def _prefixes_of(names: Set[str], known: Set[str]) -> Counter[str]:
+    """Counts the scopes (``a/b/``) below which one of the names is a key."""
+    counts: Counter[str] = collections.Counter()
+    for key in sorted(known):
+        position = key.find("/")
+        while position >= 0:
+            if key[position + 1 :] in names:
+                counts[key[: position + 1]] += 1
+            position = key.find("/", position + 1)
+    return counts
+
+
+def explains(
+    candidate: Candidate,
+    variables: Iterable[VariableSpec],
+    entries: Mapping[str, TensorEntry],
+) -> bool:
+    """Returns whether a candidate gives each variable a key of its type."""
+    for variable in variables:
+        key = candidate.table.get(variable.name)
+        if key is None or not fits(variable, entries[key]):
+            return False
+    return True
+
+
+def fits(variable: VariableSpec, entry: TensorEntry) -> bool:
+    """Returns whether a tensor has the dtype and a shape that the variable admits."""
+    return variable.dtype == entry.dtype and shape_fits(variable.shape, entry.shape)
+
+
+def distinct(found: Iterable[Candidate]) -> List[Candidate]:
+    """Returns candidates of different tables; what is part of another table goes."""
+    by_table: Dict[FrozenSet[Tuple[str, str]], Candidate] = {}
+    for candidate in found:
+        by_table.setdefault(frozenset(candidate.table.items()), candidate)
+    return [
+        candidate
+        for table, candidate in by_table.items()
+        if not any(table < other for other in by_table)
+    ]

@@ -1,0 +1,65 @@
+"""What a match leaves in the checkpoint, and whether that is permitted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import List, Set, Tuple
+
+from legacy_restore.mapping import waivers
+from legacy_restore.mapping.classify import classify
+from legacy_restore.planning.spec import ModelSpec, Source, type_text
+from legacy_restore.report.findings import KINDS, Finding
+
+
+@dataclasses.dataclass(frozen=True)
+class Leftovers:
+    """The keys that no variable takes.
+
+    Attributes:
+      weights: Those that are not training state, permitted or not, sorted.
+      waivable: Those that a waiver may name: weights and training state.
+      findings: One for each key: what it was taken for.
+    """
+
+    weights: Tuple[str, ...]
+    waivable: Tuple[str, ...]
+    findings: Tuple[Finding, ...]
+
+    @property
+    def refuses(self) -> bool:
+        """Whether weights are left that no waiver permits."""
+        return any(finding.is_error for finding in self.findings)
+
+
+def leftovers_of(model: ModelSpec, source: Source, taken: Set[str]) -> Leftovers:
+    """Returns what is left of a checkpoint.
+
+    Args:
+      model: The model, for its waivers.
+      source: What the checkpoint holds.
+      taken: The keys that variables take.
+    """
+    left = sorted(key for key in source.entries if key not in taken)
+    permitted = waivers.permitted(model.allow_unused, left)
+    classes = classify(source.entries.values())
+    weights = [key for key in left if not classes[key].tensor_class.is_training_state]
+    findings: List[Finding] = []
+    for key in left:
+        entry = source.entries[key]
+        if classes[key].tensor_class.is_training_state:
+            kind = "unused-training-state"
+        elif key in permitted:
+            kind = "unused-weights-waived"
+        else:
+            kind = "unused-weights"
+        findings.append(
+            Finding(
+                KINDS[kind],
+                key,
+                f"{classes[key].tensor_class.value}: {classes[key].reason}",
+                model=model.name,
+                found=type_text(entry.dtype, entry.shape),
+                waiver=("allow_unused", key) if kind == "unused-weights" else None,
+            )
+        )
+    return Leftovers(tuple(weights), tuple(left), tuple(findings))

@@ -1,0 +1,274 @@
+"""Matching one model with its checkpoint: candidates in, rows and findings out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import List, Optional, Sequence, Set, Tuple
+
+from legacy_restore.mapping import rules as rules_lib
+from legacy_restore.mapping import waivers
+from legacy_restore.planning import candidates as candidates_lib
+from legacy_restore.planning.candidates import Candidate
+from legacy_restore.planning.leftovers import Leftovers, leftovers_of
+from legacy_restore.planning.plan import Action, PlanRow
+from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec, type_text
+from legacy_restore.planning.suggestions import Suggester
+from legacy_restore.report.findings import KINDS, Finding
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """How a model and its checkpoint fit.
+
+    Attributes:
+      matched_by: The rule that was taken, in words.
+      rows: One for each variable.
+      findings: What was decided, and what refuses the model.
+      prefix: The scope under which the checkpoint holds the model where names alone
+        led there, else empty.
+    """
+
+    matched_by: str
+    rows: Tuple[PlanRow, ...]
+    findings: Tuple[Finding, ...]
+    prefix: str = ""
+
+
+def match_model(model: ModelSpec, source: Source) -> Match:
+    """Matches all variables of a model with keys of its checkpoint.
+
+    A way to match counts if it gives every variable a key of its dtype and shape. If
+    exactly one does, it is taken. If several do, the one whose leftovers are all
+    training state or permitted is taken if it is the only such one; else the model is
+    refused. If none does, the findings are those of the one that comes closest.
+
+    Args:
+      model: The model; its waivers permit deviations.
+      source: What its checkpoint holds.
+    """
+    wanted = [variable for variable in model.variables if not variable.is_local]
+    renamed = rules_lib.rename_keys(model.rules, source.entries)
+    findings = _rule_findings(model, renamed)
+    if model.rules:
+        candidates = candidates_lib.candidates_by_rules(wanted, renamed)
+    else:
+        candidates = candidates_lib.candidates_by_names(model, wanted, source.entries)
+    choice = _choose(model, wanted, source, candidates)
+    if choice is None:
+        return _ambiguous(model, wanted, source, candidates, findings)
+    leftovers = leftovers_of(model, source, set(choice.table.values()))
+    rows, row_findings = _rows(model, source, choice, leftovers.weights)
+    findings += row_findings
+    findings += leftovers.findings
+    findings += _unused_waivers(model, rows, row_findings, leftovers)
+    prefix = choice.prefix
+    if prefix:
+        findings.append(_prefix_remark(model, prefix))
+    return Match(choice.label, tuple(rows), tuple(findings), prefix)
+
+
+def explained_by(model: ModelSpec, source: Source) -> bool:
+    """Returns whether a checkpoint holds every variable of a model, by names alone."""
+    wanted = [variable for variable in model.variables if not variable.is_local]
+    found = candidates_lib.candidates_by_names(model, wanted, source.entries)
+    return bool(wanted) and any(
+        candidates_lib.explains(candidate, wanted, source.entries)
+        for candidate in found
+    )
+
+
+def _choose(
+    model: ModelSpec,
+    wanted: Sequence[VariableSpec],
+    source: Source,
+    candidates: Sequence[Candidate],
+) -> Optional[Candidate]:
+    """The candidate to take, or None when several are equally good."""
+    full = _explaining(model, wanted, source, candidates)
+    if not full:
+        # The first of the best: max keeps the order of the candidates.
+        return max(candidates, key=lambda candidate: len(candidate.table))
+    if len(full) == 1:
+        return full[0]
+    clean = [
+        candidate
+        for candidate in full
+        if not leftovers_of(model, source, set(candidate.table.values())).refuses
+    ]
+    return clean[0] if len(clean) == 1 else None
+
+
+def _explaining(
+    model: ModelSpec,
+    wanted: Sequence[VariableSpec],
+    source: Source,
+    candidates: Sequence[Candidate],
+) -> List[Candidate]:
+    permitted = waivers.permitted(
+        model.allow_missing, (variable.local_name for variable in wanted)
+    )
+    full = []
+    for candidate in candidates:
+        required = [
+            variable
+            for variable in wanted
+            if variable.name in candidate.table or variable.local_name not in permitted
+        ]
+        if candidates_lib.explains(candidate, required, source.entries):
+            full.append(candidate)
+    return candidates_lib.distinct(full)
+
+
+def _ambiguous(
+    model: ModelSpec,
+    wanted: Sequence[VariableSpec],
+    source: Source,
+    candidates: Sequence[Candidate],
+    findings: List[Finding],
+) -> Match:
+    full = _explaining(model, wanted, source, candidates)
+    variable = next(
+        variable
+        for variable in wanted
+        if len({candidate.table.get(variable.name) for candidate in full}) > 1
+    )
+    ways = " or ".join(
+        f"{candidate.table.get(variable.name)} ({candidate.label})"
+        for candidate in full
+    )
+    others = sorted(set(full[1].table.values()) - set(full[0].table.values()))
+    patterns = waivers.suggest(others, source.entries)
+    finding = Finding(
+        KINDS["ambiguous-match"],
+        variable.name,
+        f"it could be {ways}",
+        model=model.name,
+        hint=f"allow_unused={patterns!r} takes the first way" if others else None,
+    )
+    rows = tuple(PlanRow(model.name, one, Action.REFUSE) for one in model.variables)
+    return Match("more than one way", rows, (*findings, finding))
+
+
+def _rows(
+    model: ModelSpec,
+    source: Source,
+    choice: Candidate,
+    left: Sequence[str],
+) -> Tuple[List[PlanRow], List[Finding]]:
+    permitted = waivers.permitted(
+        model.allow_missing, (variable.local_name for variable in model.variables)
+    )
+    suggester = Suggester([source.entries[key] for key in left])
+    rows = []
+    findings: List[Finding] = []
+    for variable in model.variables:
+        key = choice.table.get(variable.name)
+        entry = None if key is None else source.entries[key]
+        action = Action.RESTORE
+        if variable.is_local:
+            action = Action.INITIALIZE
+            findings.append(_remark("local-variable", model, variable))
+        elif entry is None and variable.local_name in permitted:
+            action = Action.INITIALIZE
+            findings.append(_remark("left-to-initializer", model, variable))
+        elif entry is None:
+            action = Action.REFUSE
+            findings.append(_missing(model, variable, suggester))
+        elif not candidates_lib.fits(variable, entry):
+            action = Action.REFUSE
+            findings.append(_misfit(model, variable, entry.dtype, entry.shape))
+        rows.append(PlanRow(model.name, variable, action, entry))
+    return rows, findings
+
+
+def _remark(kind: str, model: ModelSpec, variable: VariableSpec) -> Finding:
+    return Finding(KINDS[kind], variable.name, model=model.name)
+
+
+def _missing(model: ModelSpec, variable: VariableSpec, suggester: Suggester) -> Finding:
+    return Finding(
+        KINDS["missing-key"],
+        variable.name,
+        suggester.suggest(variable),
+        model=model.name,
+        expected=type_text(variable.dtype, variable.shape),
+        waiver=("allow_missing", variable.local_name),
+    )
+
+
+def _misfit(
+    model: ModelSpec, variable: VariableSpec, dtype: str, shape: Tuple[int, ...]
+) -> Finding:
+    kind = "dtype-mismatch" if dtype != variable.dtype else "shape-mismatch"
+    return Finding(
+        KINDS[kind],
+        variable.name,
+        model=model.name,
+        expected=type_text(variable.dtype, variable.shape),
+        found=type_text(dtype, shape),
+        hint="build the model with the checkpoint's shapes and dtypes",
+    )
+
+
+def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Finding]:
+    findings = [
+        Finding(
+            KINDS["unused-rule"],
+            f"Rename({rule.pattern!r}, {rule.text!r})",
+            "it is the first to match of no key",
+            model=model.name,
+        )
+        for rule in renamed.unused
+    ]
+    for name, keys in renamed.collisions.items():
+        findings.append(
+            Finding(
+                KINDS["rule-collision"],
+                name,
+                "both " + " and ".join(keys) + " get this name",
+                model=model.name,
+            )
+        )
+    return findings
+
+
+def _unused_waivers(
+    model: ModelSpec,
+    rows: Sequence[PlanRow],
+    row_findings: Sequence[Finding],
+    leftovers: Leftovers,
+) -> List[Finding]:
+    initialized: Set[str] = {
+        finding.subject
+        for finding in row_findings
+        if finding.id == KINDS["left-to-initializer"].id
+    }
+    missing = [
+        row.variable.local_name for row in rows if row.variable.name in initialized
+    ]
+    unused = [
+        ("allow_missing", pattern, "no variable that is missing")
+        for pattern in waivers.unused(model.allow_missing, missing)
+    ]
+    unused += [
+        ("allow_unused", pattern, "no weights that are left over")
+        for pattern in waivers.unused(model.allow_unused, leftovers.waivable)
+    ]
+    return [
+        Finding(
+            KINDS["unused-waiver"],
+            f"{argument}={pattern!r}",
+            f"it matches {what}",
+            model=model.name,
+        )
+        for argument, pattern, what in unused
+    ]
+
+
+def _prefix_remark(model: ModelSpec, prefix: str) -> Finding:
+    return Finding(
+        KINDS["matched-under-prefix"],
+        f"{prefix}/",
+        f"the checkpoint holds {model.scope}/ under this name",
+        model=model.name,
+    )

@@ -1,0 +1,230 @@
+"""The plan: what a restore will do, as data that can be printed, kept and compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from legacy_restore.checkpoint import Location, TensorEntry
+from legacy_restore.planning.spec import Shape, VariableSpec, type_text
+from legacy_restore.report.findings import Finding
+
+# Raised whenever a field of the JSON changes its meaning or goes.
+JSON_VERSION = 1
+
+
+class Action(enum.Enum):
+    """What becomes of a variable."""
+
+    RESTORE = "restore"
+    INITIALIZE = "initialize"
+    REFUSE = "refuse"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanRow:
+    """One variable of the plan.
+
+    Attributes:
+      model: Name of the model that owns the variable.
+      variable: The variable.
+      action: What becomes of it.
+      entry: The tensor that it is matched with, or None.
+    """
+
+    model: str
+    variable: VariableSpec
+    action: Action
+    entry: Optional[TensorEntry] = None
+
+    @property
+    def key(self) -> Optional[str]:
+        """The checkpoint key that it is matched with, or None."""
+        return None if self.entry is None else self.entry.key
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of elements; of an unknown shape, that of the tensor, else 0."""
+        if self.entry is not None:
+            return self.entry.num_elements
+        count = 1
+        for size in self.variable.shape or (0,):
+            count *= size or 0
+        return 1 if self.variable.shape == () else count
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the row as JSON-ready data."""
+        return {
+            "variable": self.variable.name,
+            "dtype": self.variable.dtype,
+            "shape": _json_shape(self.variable.shape),
+            "kind": self.variable.kind,
+            "action": self.action.value,
+            "key": self.key,
+        }
+
+
+def _json_shape(shape: Shape) -> Optional[List[Optional[int]]]:
+    return None if shape is None else list(shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """How much of some models comes from checkpoints.
+
+    Attributes:
+      variables: Number of variables.
+      restored_variables: Number of those that are restored.
+      parameters: Number of elements of all variables.
+      restored_parameters: Number of elements of those that are restored.
+    """
+
+    variables: int
+    restored_variables: int
+    parameters: int
+    restored_parameters: int
+
+    def __str__(self) -> str:
+        """Says it in one line."""
+        share = 1.0
+        if self.parameters:
+            share = self.restored_parameters / self.parameters
+        return (
+            f"{self.restored_variables} of {self.variables} variables, "
+            f"{self.restored_parameters:,} of {self.parameters:,} parameters "
+            f"({_percent(share)})"
+        )
+
+    def to_json(self) -> Dict[str, int]:
+        """Returns the numbers as JSON-ready data."""
+        return dataclasses.asdict(self)
+
+
+def _percent(share: float) -> str:
+    # 99.996 % must not read as all.
+    return "100 %" if share == 1.0 else f"{min(share * 100, 99.99):.2f} %"
+
+
+def coverage_of(rows: Iterable[PlanRow]) -> Coverage:
+    """Counts variables and parameters of some rows."""
+    rows = list(rows)
+    restored = [row for row in rows if row.action is Action.RESTORE]
+    return Coverage(
+        variables=len(rows),
+        restored_variables=len(restored),
+        parameters=sum(row.num_parameters for row in rows),
+        restored_parameters=sum(row.num_parameters for row in restored),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelPlan:
+    """The plan of one model.
+
+    Attributes:
+      name: The model's name.
+      scope: Its variable scope.
+      location: Where its checkpoint was found, or None when it was not.
+      format: The checkpoint's format, or None.
+      matched_by: The rule by which variables and keys were matched, in words.
+      rows: One for each variable, in the order of creation.
+      findings: What there is to say about this model.
+    """
+
+    name: str
+    scope: str
+    location: Optional[Location]
+    format: Optional[str]
+    matched_by: str
+    rows: Tuple[PlanRow, ...]
+    findings: Tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing refuses this model."""
+        return not any(finding.is_error for finding in self.findings)
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of this model comes from its checkpoint."""
+        return coverage_of(self.rows)
+
+    def rows_to(self, action: Action) -> List[PlanRow]:
+        """Returns the rows with this action."""
+        return [row for row in self.rows if row.action is action]
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the model's plan as JSON-ready data."""
+        return {
+            "name": self.name,
+            "scope": self.scope,
+            "location": self.location and self.location.given,
+            "prefix": self.location and self.location.prefix,
+            "format": self.format,
+            "matched_by": self.matched_by,
+            "coverage": self.coverage.to_json(),
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The table of variables and keys over all models, and what there is to say.
+
+    Printing a plan shows one table for each model and every finding.
+
+    Attributes:
+      models: The plans of the models, in the order in which they were given.
+      findings: All findings, of the models and about several of them.
+    """
+
+    models: Tuple[ModelPlan, ...]
+    findings: Tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing refuses the restore."""
+        return not any(finding.is_error for finding in self.findings)
+
+    @property
+    def rows(self) -> List[PlanRow]:
+        """The rows of all models."""
+        return [row for model in self.models for row in model.rows]
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of all models comes from checkpoints."""
+        return coverage_of(self.rows)
+
+    def __getitem__(self, name: str) -> ModelPlan:
+        """Returns the plan of one model.
+
+        Raises:
+          KeyError: There is no model of this name.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise KeyError(name)
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the plan as JSON-ready data; ``docs/plan-json.md`` describes it."""
+        return {
+            "version": JSON_VERSION,
+            "ok": self.ok,
+            "coverage": self.coverage.to_json(),
+            "models": [model.to_json() for model in self.models],
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+    def __str__(self) -> str:
+        """Returns the tables of all models and all findings as text."""
+        from legacy_restore.planning.text import plan_text
+
+        return plan_text(self)
+
+
+def row_type(row: PlanRow) -> str:
+    """Returns a row's dtype and shape as they are shown."""
+    return type_text(row.variable.dtype, row.variable.shape)

@@ -1,0 +1,90 @@
+"""What a plan is made from: models, their variables, and their checkpoints' entries."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Mapping, Optional, Tuple
+
+from legacy_restore.checkpoint import Location, TensorEntry
+from legacy_restore.mapping.rules import Rename
+from legacy_restore.report.findings import Finding
+
+Shape = Optional[Tuple[Optional[int], ...]]
+"""A static shape: None where the rank, or one axis, is not known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VariableSpec:
+    """A variable of a model, as far as a plan needs to know it.
+
+    Attributes:
+      name: The name of its operation in the graph.
+      local_name: The name without its model's scope.
+      dtype: TensorFlow's name of the dtype.
+      shape: Its static shape.
+      kind: ``"ref"`` or ``"resource"``.
+      is_local: Whether it is in the collection of local variables, which no Saver
+        saves: it is initialised, never matched.
+    """
+
+    name: str
+    local_name: str
+    dtype: str
+    shape: Shape
+    kind: str
+    is_local: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """A model whose graph is built.
+
+    Attributes:
+      name: The model's name.
+      scope: Its variable scope.
+      variables: The variables that its builder created, in that order.
+      rules: How checkpoint keys are renamed.
+      allow_missing: Patterns of variables that may be missing in the checkpoint.
+      allow_unused: Patterns of keys that may be left in the checkpoint.
+    """
+
+    name: str
+    scope: str
+    variables: Tuple[VariableSpec, ...]
+    rules: Tuple[Rename, ...] = ()
+    allow_missing: Tuple[str, ...] = ()
+    allow_unused: Tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A model's checkpoint, opened, without its values.
+
+    Attributes:
+      location: Where it was found.
+      format: The checkpoint's format, such as ``"V2"``.
+      entries: What the checkpoint says about each tensor, by key.
+      findings: What there is to say about its files.
+    """
+
+    location: Location
+    format: str
+    entries: Mapping[str, TensorEntry]
+    findings: Tuple[Finding, ...] = ()
+
+
+def shape_fits(shape: Shape, stored: Tuple[int, ...]) -> bool:
+    """Returns whether a stored shape is one that a static shape admits."""
+    if shape is None:
+        return True
+    if len(shape) != len(stored):
+        return False
+    return all(size is None or size == found for size, found in zip(shape, stored))
+
+
+def type_text(dtype: str, shape: Shape) -> str:
+    """Returns dtype and shape as they are shown: ``float32[3,?]``."""
+    if shape is None:
+        return f"{dtype}[<unknown rank>]"
+    sizes = ",".join("?" if size is None else str(size) for size in shape)
+    return f"{dtype}[{sizes}]"

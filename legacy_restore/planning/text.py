@@ -1,0 +1,64 @@
+"""A plan as text: one table for each model, and what there is to say."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow, row_type
+from legacy_restore.report.findings import Finding, Severity
+from legacy_restore.report.refusal import finding_lines
+from legacy_restore.report.table import align, cut
+
+_MAX_ROWS = 40
+_MAX_FINDINGS = 12
+_MAX_REMARKS = 4
+_INDENT = "  "
+_NO_KEY = {Action.INITIALIZE: "(initialiser)", Action.REFUSE: "(none)"}
+
+
+def plan_text(plan: Plan) -> str:
+    """Returns a plan as text; long tables are cut, with a count of what is left out."""
+    blocks = [_model_lines(model) for model in plan.models]
+    blocks.append(_findings_lines(plan.findings))
+    verdict = "ready to restore" if plan.ok else "refused"
+    blocks.append([f"{verdict}: {plan.coverage}"])
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
+
+
+def _model_lines(model: ModelPlan) -> List[str]:
+    where = "(no checkpoint)"
+    if model.location is not None:
+        where = (
+            f"{model.location.prefix} ({model.format}, matched by {model.matched_by})"
+        )
+    rows = [_cells(row) for row in model.rows]
+    table = align([("variable", "type", "key"), *rows], _INDENT) if rows else []
+    return [
+        f"{model.name} <- {where}",
+        *table[:1],
+        *cut(table[1:], _MAX_ROWS, _INDENT),
+        f"{_INDENT}{model.coverage}",
+    ]
+
+
+def _cells(row: PlanRow) -> Sequence[str]:
+    key = row.key if row.key is not None else _NO_KEY[row.action]
+    if row.action is Action.REFUSE and row.entry is not None:
+        key = f"{key} (does not fit)"
+    return (row.variable.name, row_type(row), key)
+
+
+def _findings_lines(findings: Sequence[Finding]) -> List[str]:
+    groups: Dict[Tuple[Severity, Optional[str], str], List[Finding]] = {}
+    for severity in Severity:
+        for finding in findings:
+            if finding.severity is severity:
+                title = finding.kind.title
+                groups.setdefault((severity, finding.model, title), []).append(finding)
+    lines: List[str] = []
+    for (severity, model, title), found in groups.items():
+        owner = f"{model}: " if model else ""
+        lines.append(f"{severity.value}: {owner}{title} ({len(found)})")
+        room = _MAX_REMARKS if severity is Severity.REMARK else _MAX_FINDINGS
+        lines += cut(finding_lines(found, _INDENT), room, _INDENT)
+    return lines
