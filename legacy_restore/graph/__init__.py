@@ -1,0 +1,1 @@
+"""TensorFlow graphs: building models, restoring them into one session, checking it."""

@@ -1,0 +1,62 @@
+"""Running the initialisers of the variables that a plan leaves to them, only of those.
+
+They run after the restore, because they may read restored variables. An initialiser
+may also read another variable that is left to its own (``initialized_value()``): run
+at the same time it could see that variable before its assignment and use another
+random value, so such variables run in waves, each after those that it reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence, Set
+
+
+def initialization_waves(variables: Sequence[Any]) -> List[List[Any]]:
+    """Returns groups of variables; each reads only variables of the groups before it.
+
+    Args:
+      variables: ``tf.Variable`` objects of one graph.
+    """
+    wanted = {variable.op.name: variable for variable in variables}
+    needs = {
+        name: _variables_read(variable, wanted) for name, variable in wanted.items()
+    }
+    depth: Dict[str, int] = {}
+    for name in wanted:
+        _measure(name, needs, depth)
+    waves: List[List[Any]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for name, variable in wanted.items():
+        waves[depth[name]].append(variable)
+    return waves
+
+
+def _measure(name: str, needs: Dict[str, Set[str]], depth: Dict[str, int]) -> None:
+    """Sets the length of the longest chain of reads that ends in a variable."""
+    stack = [name]
+    while stack:
+        current = stack[-1]
+        open_needs = [one for one in needs[current] if one not in depth]
+        # An operation is made after its inputs: there are no circles.
+        if open_needs:
+            stack.extend(open_needs)
+            continue
+        depth[current] = 1 + max((depth[one] for one in needs[current]), default=-1)
+        stack.pop()
+
+
+def _variables_read(variable: Any, among: Dict[str, Any]) -> Set[str]:
+    """The variables that the initialiser depends on, itself excepted."""
+    found: Set[str] = set()
+    seen: Set[str] = set()
+    stack = [variable.initializer]
+    while stack:
+        operation = stack.pop()
+        if operation.name in seen:
+            continue
+        seen.add(operation.name)
+        if operation.name in among and operation.name != variable.op.name:
+            found.add(operation.name)
+            continue
+        stack.extend(tensor.op for tensor in operation.inputs)
+        stack.extend(operation.control_inputs)
+    return found

@@ -1,0 +1,146 @@
+"""A model: a name, a scope, a way to get its graph, and a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.mapping import waivers
+from legacy_restore.mapping.rules import Rename
+from legacy_restore.report.findings import KINDS, Finding
+
+# What tf.Graph.name_scope admits, without the slash at the end that re-enters a scope.
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\-]*(?:/[A-Za-z0-9_.\\-]+)*")
+_NOT_IN_NAMES = "/:="
+
+
+class Model:
+    """A model to restore.
+
+    Example::
+
+        lr.Model("decoder", build_decoder, "runs/decoder/model.ckpt-9000",
+                 rules=[lr.Rename(r"^decoder_v2/", "")],
+                 allow_missing=["logits/.*"])
+
+    Attributes:
+      name: What the model is called in plans and reports, and ``restored[name]``.
+      build: The builder: a function without arguments that creates the model's part of
+        the default graph and returns any nest of tensors.
+      checkpoint: The location of its checkpoint.
+      scope: The variable scope in which the builder runs.
+      rules: How checkpoint keys are renamed, the first that matches a key wins.
+      allow_missing: Patterns, matched with whole names without the scope, of variables
+        that may be missing in the checkpoint: those run their initialisers.
+      allow_unused: Patterns, matched with whole keys, of weights that may be left in
+        the checkpoint.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], Any],
+        checkpoint: LocationLike,
+        *,
+        scope: Optional[str] = None,
+        rules: Sequence[Rename] = (),
+        allow_missing: Sequence[str] = (),
+        allow_unused: Sequence[str] = (),
+    ) -> None:
+        """Describes a model; nothing is built or read yet.
+
+        Args:
+          name: A name without ``/``, ``:`` and ``=``, unique in a plan.
+          build: The builder; it runs unmodified, in a graph of the plan's own.
+          checkpoint: A location as ``open_checkpoint`` takes it.
+          scope: A variable scope, ``name`` unless given. No other model's scope may
+            be the same, inside it or around it.
+          rules: ``Rename`` rules.
+          allow_missing: A list of patterns.
+          allow_unused: A list of patterns.
+
+        Raises:
+          UsageError: An argument cannot be meant.
+        """
+        if not isinstance(name, str) or not name or set(name) & set(_NOT_IN_NAMES):
+            raise errors.UsageError(
+                f"{name!r} is no model name: it has to be a text without / : ="
+            )
+        if not callable(build):
+            raise errors.UsageError(
+                f"model {name!r}: build has to be a function, not {build!r}"
+            )
+        if not isinstance(checkpoint, (str, os.PathLike)):
+            raise errors.UsageError(
+                f"model {name!r}: checkpoint has to be a path, not {checkpoint!r}"
+            )
+        self.name = name
+        self.build = build
+        self.checkpoint = checkpoint
+        self.scope = _check_scope(name, scope)
+        self.rules = _check_rules(name, rules)
+        self.allow_missing = waivers.check_patterns("allow_missing", allow_missing)
+        self.allow_unused = waivers.check_patterns("allow_unused", allow_unused)
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, checkpoint={os.fspath(self.checkpoint)!r})"
+
+
+def _check_scope(name: str, scope: Optional[str]) -> str:
+    chosen = name if scope is None else scope
+    if not isinstance(chosen, str) or not _SCOPE.fullmatch(chosen):
+        raise errors.UsageError(
+            f"model {name!r}: {chosen!r} is no variable scope",
+            hint="scope= takes letters, digits, '_', '.', '-' and '/'",
+        )
+    return chosen
+
+
+def _check_rules(name: str, rules: Sequence[Rename]) -> Tuple[Rename, ...]:
+    if isinstance(rules, (str, Rename)) or not all(
+        isinstance(rule, Rename) for rule in rules
+    ):
+        raise errors.UsageError(f"model {name!r}: rules takes a list of Rename")
+    return tuple(rules)
+
+
+def check_models(models: Iterable[Model]) -> List[Model]:
+    """Returns the models of a plan as a list.
+
+    Raises:
+      UsageError: There is none, two have one name, or two scopes get in each other's
+        way. All such problems are in its findings.
+    """
+    if isinstance(models, Model):
+        raise errors.UsageError("models have to be a list", hint="[model]")
+    found = list(models)
+    strangers = [one for one in found if not isinstance(one, Model)]
+    if not found or strangers:
+        what = f"{strangers[0]!r} is not a Model" if strangers else "there is no model"
+        raise errors.UsageError(what)
+    problems = []
+    for number, model in enumerate(found):
+        for other in found[:number]:
+            if other.name == model.name:
+                problems.append(f"two models are called {model.name!r}")
+            elif _in_the_way(other.scope, model.scope):
+                problems.append(
+                    f"models {other.name!r} and {model.name!r}: scope {model.scope!r} "
+                    f"is not apart from {other.scope!r}"
+                )
+    if problems:
+        raise errors.UsageError(
+            "; ".join(problems),
+            findings=[Finding(KINDS["scope-in-use"], text) for text in problems],
+            hint="give each model a name and a scope of its own",
+        )
+    return found
+
+
+def _in_the_way(one: str, other: str) -> bool:
+    # TensorFlow makes names unique without regard to case (tf.Graph.unique_name).
+    one, other = one.lower() + "/", other.lower() + "/"
+    return one.startswith(other) or other.startswith(one)

@@ -1,0 +1,183 @@
+"""Planning models: their graph is built, their checkpoints are opened and matched."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import Checkpoint, open_checkpoint
+from legacy_restore.graph.building import BuilderFailure, BuiltModel, build_model
+from legacy_restore.graph.connections import (
+    Connection,
+    connect_models,
+    parse_connections,
+)
+from legacy_restore.graph.model import Model, check_models
+from legacy_restore.graph.operations import RestoreOperations
+from legacy_restore.graph.ownership import Ownership
+from legacy_restore.graph.tf import tf
+from legacy_restore.planning.assemble import PlanInput, make_plan
+from legacy_restore.planning.plan import Plan
+from legacy_restore.planning.spec import Source
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import refusal_text
+
+_log = logging.getLogger("legacy_restore")
+
+_INPUT_KINDS = {
+    errors.LocationError: "location-not-found",
+    errors.CorruptCheckpointError: "corrupt",
+    errors.UnsupportedCheckpointError: "unsupported",
+    errors.MissingDependencyError: "missing-dependency",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A model's checkpoint as it was when the plan was made.
+
+    Attributes:
+      source: What a plan needs to know of it.
+      checkpoint: The checkpoint; only its index was read.
+      stamps: Size and time of change of each of its files.
+    """
+
+    source: Source
+    checkpoint: Checkpoint
+    stamps: Mapping[str, Tuple[int, int]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GraphPlan(Plan):
+    """A plan together with the graph that it was made for.
+
+    Attributes:
+      graph: The graph with all models in it.
+      built: The models' parts of the graph, by model name.
+      opened: The models' checkpoints, by model name.
+      operations: The operations that restore them, made when first needed.
+    """
+
+    graph: Any = None
+    built: Mapping[str, BuiltModel] = dataclasses.field(default_factory=dict)
+    opened: Mapping[str, Opened] = dataclasses.field(default_factory=dict)
+    operations: Optional[RestoreOperations] = None
+
+
+def plan(
+    models: Iterable[Model], *, connect: Optional[Mapping[str, str]] = None
+) -> GraphPlan:
+    """Builds all models in a new graph and matches them with their checkpoints.
+
+    No session is made and no variable is touched. What stands in the way of a restore
+    is in the plan's ``findings``; ``plan.ok`` says whether anything does.
+
+    Args:
+      models: The models, each with a name and a scope of its own.
+      connect: Which output becomes which input inside the graph:
+        ``{"b/x": "a/y"}`` makes output ``y`` of model ``a`` the input ``x`` of ``b``.
+
+    Returns:
+      The plan; printing it shows every variable, its key, and every finding.
+
+    Raises:
+      UsageError: Two models share a name or a scope, or there is no model, or a
+        connection names what does not exist.
+      BuildError: A builder failed; its exception is the cause.
+    """
+    found = check_models(models)
+    connections = parse_connections(connect or {}, [model.name for model in found])
+    opened: Dict[str, Opened] = {}
+    findings: Dict[str, List[Finding]] = {model.name: [] for model in found}
+    for model in found:
+        try:
+            opened[model.name] = _open(model)
+        except (errors.CheckpointError, errors.MissingDependencyError) as error:
+            findings[model.name] = _input_findings(model, error)
+    graph = tf.Graph()
+    built = _build_all(graph, found, connections, findings)
+    inputs = []
+    for model in found:
+        one = built[model.name]
+        source = opened[model.name].source if model.name in opened else None
+        own = (*findings[model.name], *one.findings)
+        inputs.append(PlanInput(one.spec, source, own))
+    pure = make_plan(inputs)
+    return GraphPlan(
+        models=pure.models,
+        findings=pure.findings,
+        graph=graph,
+        built=built,
+        opened=opened,
+        operations=RestoreOperations(graph, built, pure),
+    )
+
+
+def _open(model: Model) -> Opened:
+    # The data files are not opened: nothing stays open with a plan.
+    checkpoint = open_checkpoint(model.checkpoint)
+    entries = {entry.key: entry for entry in checkpoint.entries()}
+    _log.info("opened %s: %d tensors", checkpoint.prefix, len(entries))
+    source = Source(
+        location=checkpoint.location,
+        format=checkpoint.format,
+        entries=entries,
+        findings=tuple(checkpoint.findings),
+    )
+    return Opened(source, checkpoint, file_stamps(checkpoint.paths()))
+
+
+def file_stamps(paths: Iterable[str]) -> Dict[str, Tuple[int, int]]:
+    """Returns size and time of change of files, by path; absent ones are left out."""
+    stamps = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        stamps[path] = (status.st_size, status.st_mtime_ns)
+    return stamps
+
+
+def _input_findings(model: Model, error: errors.LegacyRestoreError) -> List[Finding]:
+    if error.findings:
+        return [dataclasses.replace(one, model=model.name) for one in error.findings]
+    kind = next(
+        (name for cls, name in _INPUT_KINDS.items() if isinstance(error, cls)),
+        "corrupt",
+    )
+    finding = Finding(
+        KINDS[kind],
+        os.fspath(model.checkpoint),
+        error.message,
+        model=model.name,
+        hint=error.hint,
+    )
+    return [finding]
+
+
+def _build_all(
+    graph: Any,
+    models: List[Model],
+    connections: List[Connection],
+    findings: Mapping[str, List[Finding]],
+) -> Dict[str, BuiltModel]:
+    """Builds every model, then raises for all builders that failed."""
+    ownership = Ownership()
+    built: Dict[str, BuiltModel] = {}
+    failures: List[BuilderFailure] = []
+    for model in models:
+        try:
+            built[model.name] = build_model(graph, model, ownership)
+        except BuilderFailure as failure:
+            failures.append(failure)
+    if not failures:
+        return connect_models(built, connections)
+    of_files = [finding for own in findings.values() for finding in own]
+    found = [*(failure.finding for failure in failures), *of_files]
+    names = ", ".join(repr(failure.finding.model) for failure in failures)
+    text = refusal_text(f"model {names} cannot be built", found)
+    raise errors.BuildError(text, findings=found) from failures[0].cause

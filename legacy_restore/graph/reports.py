@@ -1,0 +1,91 @@
+"""What a restore did, as data and as text."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Mapping, Tuple
+
+from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
+from legacy_restore.report.findings import Finding
+from legacy_restore.report.table import align, human_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelReport:
+    """What became of one model.
+
+    Attributes:
+      plan: The plan that was carried out.
+      nbytes: Bytes that were read for it.
+    """
+
+    plan: ModelPlan
+    nbytes: int
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the model came from its checkpoint."""
+        return self.plan.coverage
+
+    @property
+    def findings(self) -> Tuple[Finding, ...]:
+        """What there was to say about the model."""
+        return self.plan.findings
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the report as JSON-ready data."""
+        return {**self.plan.to_json(), "nbytes": self.nbytes}
+
+    def cells(self) -> Tuple[str, ...]:
+        """Returns the report as a row of a table."""
+        prefix = "" if self.plan.location is None else self.plan.location.prefix
+        coverage = self.coverage
+        initialized = len(self.plan.rows_to(Action.INITIALIZE))
+        return (
+            self.plan.name,
+            f"{coverage.restored_variables} restored",
+            f"{initialized} initialised" if initialized else "",
+            f"{coverage.restored_parameters:,} parameters",
+            human_bytes(self.nbytes),
+            prefix,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RestoreReport:
+    """What a restore did.
+
+    Attributes:
+      plan: The plan that was carried out.
+      models: A report on each model, by name.
+      seconds_planning: Time for building and matching; 0 where a finished plan was
+        given.
+      seconds_restoring: Time from the session's creation until everything was
+        restored and initialised.
+    """
+
+    plan: Plan
+    models: Mapping[str, ModelReport]
+    seconds_planning: float
+    seconds_restoring: float
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of all models came from checkpoints."""
+        return self.plan.coverage
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the report as JSON-ready data."""
+        return {
+            "coverage": self.coverage.to_json(),
+            "seconds_planning": round(self.seconds_planning, 3),
+            "seconds_restoring": round(self.seconds_restoring, 3),
+            "models": [report.to_json() for report in self.models.values()],
+            "findings": [finding.to_json() for finding in self.plan.findings],
+        }
+
+    def __str__(self) -> str:
+        """Returns a line for each model, and one for all of them."""
+        rows = [report.cells() for report in self.models.values()]
+        lines: List[str] = [f"restored {self.coverage}", *align(rows)]
+        return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Restored models: one graph, one session, ready to be called."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Type
+
+from legacy_restore import errors
+from legacy_restore.graph import calls
+from legacy_restore.graph.building import BuiltModel
+from legacy_restore.graph.check import check_session
+from legacy_restore.graph.nest import leaves
+from legacy_restore.graph.plan import GraphPlan
+from legacy_restore.graph.reports import ModelReport, RestoreReport
+from legacy_restore.graph.tf import tf
+from legacy_restore.report.check_report import CheckReport
+
+
+class RestoredModel:
+    """One restored model; calling it computes its outputs.
+
+    Calls are safe from several threads at once.
+
+    Attributes:
+      name: The model's name.
+      scope: Its variable scope.
+      inputs: The tensors to feed, by name without the scope.
+      outputs: Exactly what the builder returned.
+      variables: The ``tf.Variable`` objects that the builder created, in that order.
+      report: What was restored.
+      saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
+        checkpoint's own keys, or None for a model that restores none.
+    """
+
+    def __init__(
+        self, owner: Restored, built: BuiltModel, report: ModelReport, saver: Any
+    ) -> None:
+        """Wraps a model of a restored session; ``restored[name]`` gives it."""
+        self._owner = owner
+        self._built = built
+        self.name = built.model.name
+        self.scope = built.model.scope
+        self.inputs: Dict[str, Any] = {
+            name: one.tensor for name, one in built.inputs.items()
+        }
+        self.outputs = built.outputs
+        self.variables: List[Any] = list(built.variables.values())
+        self.report = report
+        self.saver = saver
+
+    @property
+    def required_inputs(self) -> List[str]:
+        """The names of the inputs that have no default."""
+        return [name for name, one in self._built.inputs.items() if one.is_required]
+
+    def __call__(self, feeds: Optional[Mapping[Any, Any]] = None, **inputs: Any) -> Any:
+        """Computes the model's outputs.
+
+        Args:
+          feeds: Arrays by the name of the input without the scope, or by its tensor;
+            for names that are no Python identifiers.
+          **inputs: Arrays by the name of the input.
+
+        Returns:
+          The nest that the builder returned, with arrays for tensors.
+
+        Raises:
+          InputError: An input is missing, unknown or unusable, or the builder returned
+            nothing to compute.
+          ClosedError: The session was closed.
+        """
+        session = self._owner.session
+        if all(leaf.value is None for leaf in leaves(self.outputs)):
+            raise errors.InputError(
+                f"model {self.name!r} has no outputs: its builder returned none"
+            )
+        both = set(feeds or ()) & set(inputs)
+        if both:
+            raise errors.InputError(
+                f"model {self.name!r}: {', '.join(sorted(both))} is given twice"
+            )
+        given = {**(feeds or {}), **inputs}
+        checked = calls.feeds_of(self.name, self._built.inputs, given)
+        try:
+            return calls.run_outputs(session, self.outputs, checked)
+        except (RuntimeError, tf.errors.CancelledError):
+            self._owner.session  # noqa: B018 - raises when closed meanwhile
+            raise
+
+    def __repr__(self) -> str:
+        return f"<RestoredModel {self.name!r}: {len(self.variables)} variables>"
+
+
+class Restored(Mapping[str, RestoredModel]):
+    """All models of a restore, by name, in one graph and one session.
+
+    Owns both; a context manager. ``with`` only closes: everything is restored from
+    the start.
+
+    Attributes:
+      plan: The plan that was carried out.
+      report: What was restored, and how long it took.
+      graph: The ``tf.Graph``; it is not finalised.
+    """
+
+    def __init__(self, session: Any, plan: GraphPlan, report: RestoreReport) -> None:
+        """Takes over a session; ``restore`` is the way to get one."""
+        self._session = session
+        self._is_closed = False
+        self.plan = plan
+        self.report = report
+        self.graph = plan.graph
+        assert plan.operations is not None
+        savers = plan.operations.savers
+        self._models = {
+            name: RestoredModel(self, built, report.models[name], savers.get(name))
+            for name, built in plan.built.items()
+        }
+
+    @property
+    def session(self) -> Any:
+        """The ``tf.compat.v1.Session``.
+
+        Raises:
+          ClosedError: It was closed.
+        """
+        if self._is_closed:
+            raise errors.ClosedError(
+                f"the session of {', '.join(self._models)} was closed",
+                hint="keep what you need of it, or restore again",
+            )
+        return self._session
+
+    def check(self) -> CheckReport:
+        """Compares every variable with its checkpoint; may be called at any time.
+
+        Proved is the equality of contents by the CRC32C that the checkpoint stores.
+
+        Raises:
+          ClosedError: The session was closed.
+        """
+        return check_session(self.session, self.plan)
+
+    def close(self) -> None:
+        """Closes the session; may be called twice."""
+        self._is_closed = True
+        self._session.close()
+
+    def __getitem__(self, name: str) -> RestoredModel:
+        """Returns a model by its name.
+
+        Raises:
+          KeyError: There is no such model.
+        """
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __enter__(self) -> Restored:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()

@@ -1,0 +1,23 @@
+"""The one place where the graph layer imports TensorFlow.
+
+``tensorflow.compat.v1`` is the same interface on TensorFlow 1.15 and on 2.x. Nothing
+of the process is switched by importing it: an eager program stays eager.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from legacy_restore import errors
+
+# It takes seconds: commands show this line meanwhile.
+logging.getLogger("legacy_restore").info("loading TensorFlow")
+try:
+    import tensorflow.compat.v1 as tf
+except ImportError as error:
+    raise errors.MissingDependencyError(
+        "building and restoring models needs TensorFlow, which is not installed",
+        hint="pip install 'legacy_restore[tensorflow]'",
+    ) from error
+
+__all__ = ["tf"]
