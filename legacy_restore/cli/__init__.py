@@ -1,0 +1,1 @@
+"""The command line: flags, stdout and exit codes, and nothing else."""

@@ -1,0 +1,108 @@
+"""The command ``legacy-restore``: chooses a command, and turns errors to exit codes.
+
+Exit codes: 0 good, 1 refused or a check failed, 2 usage, 3 an input is missing,
+corrupt or not supported, 4 a fault of this program, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from typing import Any, List, Optional
+
+from absl import app
+from absl.flags import argparse_flags
+
+from legacy_restore import __version__, errors
+from legacy_restore.cli import inspect as inspect_command
+from legacy_restore.cli import output
+from legacy_restore.cli import plan as plan_command
+from legacy_restore.cli import restore as restore_command
+from legacy_restore.cli.progress import progress_on_stderr
+
+_COMMANDS = (inspect_command, plan_command, restore_command)
+_EXIT_FAULT_OF_OURS = 4
+_EXIT_INTERRUPTED = 130
+_EXIT_BROKEN_PIPE = 141
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Runs the command and exits."""
+    # TensorFlow's C++ side logs to stderr from its import on; warnings stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    output.make_printable(sys.stdout, sys.stderr)
+    app.run(_run, argv=argv, flags_parser=_parse)
+
+
+def _parse(argv: List[str]) -> argparse.Namespace:
+    parser = argparse_flags.ArgumentParser(
+        prog="legacy-restore",
+        description="Restores TensorFlow 1 models and looks into their checkpoints.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    # The global flags of absl, --flagfile among them, belong to the main parser:
+    # repeated by every command they would bury its own.
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=argparse.ArgumentParser
+    )
+    for command in _COMMANDS:
+        sub = commands.add_parser(
+            command.NAME,
+            help=command.HELP,
+            description=command.HELP,
+            epilog=f"example:\n  {command.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_flags(sub)
+        sub.add_argument(
+            "--json", action="store_true", help="print the report as JSON on stdout"
+        )
+        sub.set_defaults(module=command)
+    args: argparse.Namespace = parser.parse_args(argv[1:])
+    if args.command is None:
+        parser.error("name a command: " + ", ".join(one.NAME for one in _COMMANDS))
+    return args
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        with progress_on_stderr():
+            return int(args.module.run(args))
+    except errors.LegacyRestoreError as error:
+        return _say(args, error)
+    except KeyboardInterrupt:
+        output.log("interrupted; nothing was left half done")
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python flushes stdout once more
+        # when it exits, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_BROKEN_PIPE
+    except Exception:
+        traceback.print_exc()
+        output.log("this is a fault of legacy-restore; please report it")
+        return _EXIT_FAULT_OF_OURS
+
+
+def _say(args: argparse.Namespace, error: errors.LegacyRestoreError) -> int:
+    if args.json:
+        output.print_json(_error_json(error))
+    output.log(f"{type(error).__name__}: {error}")
+    return error.exit_code
+
+
+def _error_json(error: errors.LegacyRestoreError) -> Any:
+    return {
+        "ok": False,
+        "error": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "findings": [finding.to_json() for finding in error.findings],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The flags that describe models, shared by the commands that build them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import Any, Callable, Dict, List, NamedTuple
+
+from legacy_restore import errors
+from legacy_restore.graph.model import Model
+from legacy_restore.mapping.rules import Rename
+
+
+class Named(NamedTuple):
+    """A flag's value for one model.
+
+    Attributes:
+      name: The model's name.
+      value: What stands behind the separator.
+    """
+
+    name: str
+    value: str
+
+
+def named(separator: str) -> Callable[[str], Named]:
+    """Returns a parser of ``NAME<separator>VALUE``, split at the first separator."""
+
+    def parse(text: str) -> Named:
+        name, found, value = text.partition(separator)
+        if not found or not name or not value:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not of the form NAME{separator}VALUE"
+            )
+        return Named(name, value)
+
+    return parse
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags from which ``models_of`` makes models."""
+
+    def add(flag: str, separator: str, metavar: str, help: str, **more: Any) -> None:
+        parser.add_argument(
+            flag,
+            action="append",
+            default=[],
+            type=named(separator),
+            metavar=metavar,
+            help=f"{help}; repeat it for more",
+            **more,
+        )
+
+    add("--model", "=", "NAME=LOCATION", "a model and its checkpoint", required=True)
+    add("--builder", "=", "NAME=MODULE:FUNCTION", "the function that builds the model")
+    add("--scope", "=", "NAME=SCOPE", "the variable scope, NAME unless given")
+    add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
+    add("--allow_missing", ":", "NAME:PATTERN", "variables the checkpoint may lack")
+    add("--allow_unused", ":", "NAME:PATTERN", "weights that may stay behind")
+    add("--connect", "=", "B/INPUT=A/OUTPUT", "output of model A as input of model B")
+
+
+def models_of(args: argparse.Namespace) -> List[Model]:
+    """Returns the models that the flags describe.
+
+    Raises:
+      UsageError: A flag is about a model that there is not, or a model has no builder.
+    """
+    names = [one.name for one in args.model]
+    for flag in ("builder", "scope", "rename", "allow_missing", "allow_unused"):
+        for one in getattr(args, flag):
+            if one.name not in names:
+                raise errors.UsageError(
+                    f"--{flag}: there is no model {one.name!r}",
+                    hint=f"--model={one.name}=LOCATION",
+                )
+    builders = _single(args.builder, "builder")
+    scopes = _single(args.scope, "scope")
+    return [
+        Model(
+            model.name,
+            load_builder(model.name, builders.get(model.name)),
+            model.value,
+            scope=scopes.get(model.name),
+            rules=[_rule(text) for text in _of(model.name, args.rename)],
+            allow_missing=_of(model.name, args.allow_missing),
+            allow_unused=_of(model.name, args.allow_unused),
+        )
+        for model in args.model
+    ]
+
+
+def connections_of(args: argparse.Namespace) -> Dict[str, str]:
+    """Returns the connections that the flags describe, or None when there are none."""
+    return {one.name: one.value for one in args.connect}
+
+
+def _of(name: str, values: List[Named]) -> List[str]:
+    return [one.value for one in values if one.name == name]
+
+
+def _single(values: List[Named], flag: str) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for one in values:
+        if one.name in found:
+            raise errors.UsageError(f"--{flag} is given twice for {one.name!r}")
+        found[one.name] = one.value
+    return found
+
+
+def _rule(text: str) -> Rename:
+    pattern, found, replacement = text.rpartition("=>")
+    if not found:
+        raise errors.UsageError(f"--rename: {text!r} is not of the form PATTERN=>TEXT")
+    return Rename(pattern, replacement)
+
+
+def load_builder(model: str, target: Any) -> Callable[[], Any]:
+    """Imports a builder, also from the current directory.
+
+    Args:
+      model: The model's name, for messages.
+      target: ``module:function``, or None when the flag is missing.
+
+    Raises:
+      UsageError: There is no such module or function.
+      BuildError: The module cannot be imported.
+    """
+    if target is None:
+        raise errors.UsageError(
+            f"model {model!r} has no builder", hint=f"--builder={model}=MODULE:FUNCTION"
+        )
+    module_name, _, function = target.partition(":")
+    if not function:
+        raise errors.UsageError(
+            f"--builder: {target!r} is not of the form MODULE:FUNCTION"
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise _import_failure(target, error) from error
+        raise errors.UsageError(
+            f"--builder: there is no module {module_name!r} in {os.getcwd()} or among "
+            "the installed packages"
+        ) from error
+    except Exception as error:
+        raise _import_failure(target, error) from error
+    for part in function.split("."):
+        if not hasattr(found, part):
+            raise errors.UsageError(f"--builder: {module_name} has no {function!r}")
+        found = getattr(found, part)
+    return found  # type: ignore[return-value]
+
+
+def _import_failure(target: str, error: Exception) -> errors.BuildError:
+    return errors.BuildError(
+        f"--builder: {target} cannot be imported: {type(error).__name__}: {error}"
+    )

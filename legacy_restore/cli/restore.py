@@ -1,0 +1,111 @@
+"""``legacy-restore restore``: restore models, prove it, and run them if asked to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any, Dict, List
+
+from legacy_restore import errors
+from legacy_restore.cli import arrays, models, output
+
+NAME = "restore"
+HELP = "Restore models into one session, check every variable, and run them."
+EXAMPLE = (
+    "legacy-restore restore --model=encoder=runs/encoder "
+    "--builder=encoder=nets:encoder \\\n"
+    "      --feed=encoder:images=images.npy --output=codes.npz"
+)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's flags."""
+    models.add_model_flags(parser)
+    parser.add_argument(
+        "--feed",
+        action="append",
+        default=[],
+        type=models.named(":"),
+        metavar="NAME:INPUT=FILE.npy",
+        help="an array for an input of a model; repeat it for more",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE.npz",
+        help="where the outputs go, under the keys NAME/PATH-IN-THE-NEST",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the output if it exists"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restores, checks, runs what is fed, and prints the reports."""
+    if args.feed and not args.output:
+        raise errors.UsageError("--feed needs --output=FILE.npz")
+    if args.output and os.path.exists(args.output) and not args.overwrite:
+        raise errors.UsageError(
+            f"--output: {args.output} exists", hint="--overwrite, or another name"
+        )
+    feeds = _feeds_of(args)
+    described = models.models_of(args)
+    from legacy_restore.graph.restore import restore
+
+    with restore(described, connect=models.connections_of(args)) as restored:
+        check = restored.check()
+        check.raise_if_failed()
+        written: List[str] = []
+        if args.output:
+            outputs = _compute(restored, feeds)
+            arrays.write_npz(args.output, outputs)
+            written = sorted(outputs)
+        if args.json:
+            output.print_json(
+                {
+                    "ok": True,
+                    "restore": restored.report.to_json(),
+                    "check": check.to_json(),
+                    "output": {"file": args.output, "keys": written},
+                }
+            )
+            return 0
+        texts = [str(restored.report), str(check)]
+        if args.output:
+            texts.append(f"wrote {args.output}: {', '.join(written)}")
+        output.print_text("\n".join(texts))
+    return 0
+
+
+def _feeds_of(args: argparse.Namespace) -> Dict[str, Dict[str, Any]]:
+    names = [one.name for one in args.model]
+    feeds: Dict[str, Dict[str, Any]] = {}
+    for one in args.feed:
+        if one.name not in names:
+            raise errors.UsageError(f"--feed: there is no model {one.name!r}")
+        name, found, path = one.value.partition("=")
+        if not found:
+            raise errors.UsageError(
+                f"--feed: {one.value!r} is not of the form INPUT=FILE.npy"
+            )
+        if name in feeds.setdefault(one.name, {}):
+            raise errors.UsageError(f"--feed: {one.name}:{name} is given twice")
+        feeds[one.name][name] = arrays.read_npy(path)
+    return feeds
+
+
+def _compute(restored: Any, feeds: Dict[str, Dict[str, Any]]) -> Dict[str, Any]:
+    """Outputs of all models that are fed, and of those that need no feed."""
+    outputs: Dict[str, Any] = {}
+    for name in restored:
+        model = restored[name]
+        if name not in feeds and model.required_inputs:
+            output.log(f"model {name!r} is not run: nothing is fed to it")
+            continue
+        if name not in feeds and model.outputs is None:
+            continue
+        outputs.update(arrays.flatten(name, model(feeds.get(name, {}))))
+    if not outputs:
+        raise errors.UsageError(
+            "--output: no model is fed", hint="--feed=NAME:INPUT=FILE.npy"
+        )
+    return outputs
