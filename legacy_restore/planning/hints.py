@@ -11,14 +11,17 @@ _MAX_PATTERNS = 4
 
 
 def waiver_hints(plan: Plan) -> List[str]:
-    """Returns a line for each model and waiver that would permit its findings."""
+    """Returns a line for each model and waiver that would permit its findings.
+
+    Where a missing variable has a hint of its own, that is the better advice: waiving
+    what could be restored is not.
+    """
+    advised = {f.model for f in plan.findings if f.id == "missing-key" and f.hint}
     wanted: Dict[Tuple[str, str], List[str]] = {}
     for finding in plan.findings:
-        if (
-            finding.is_error
-            and finding.waiver is not None
-            and finding.model is not None
-        ):
+        if finding.model is None or finding.model in advised:
+            continue
+        if finding.is_error and finding.waiver is not None:
             argument, name = finding.waiver
             wanted.setdefault((finding.model, argument), []).append(name)
     return [

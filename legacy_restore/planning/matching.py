@@ -11,6 +11,7 @@ from legacy_restore.planning import candidates as candidates_lib
 from legacy_restore.planning.candidates import Candidate
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
 from legacy_restore.planning.plan import Action, PlanRow
+from legacy_restore.planning.proposals import propose_rules
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec, type_text
 from legacy_restore.planning.suggestions import Suggester
 from legacy_restore.report.findings import KINDS, Finding
@@ -60,6 +61,8 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     rows, row_findings = _rows(model, source, choice, leftovers.weights)
     findings += row_findings
     findings += leftovers.findings
+    if not model.rules:
+        findings = _with_proposed_rules(findings, model, source, leftovers.weights)
     findings += _unused_waivers(model, rows, row_findings, leftovers)
     prefix = choice.prefix
     if prefix:
@@ -272,3 +275,24 @@ def _prefix_remark(model: ModelSpec, prefix: str) -> Finding:
         f"the checkpoint holds {model.scope}/ under this name",
         model=model.name,
     )
+
+
+def _with_proposed_rules(
+    findings: List[Finding], model: ModelSpec, source: Source, left: Sequence[str]
+) -> List[Finding]:
+    """Says on the first missing variable which rules would match the whole model."""
+    names = {finding.subject for finding in findings if finding.id == "missing-key"}
+    missing = [variable for variable in model.variables if variable.name in names]
+    rules = propose_rules(missing, [source.entries[key] for key in left])
+    if not rules:
+        return findings
+    with_rules = dataclasses.replace(model, rules=tuple(rules))
+    if any(finding.is_error for finding in match_model(with_rules, source).findings):
+        return findings
+    texts = ", ".join(f'Rename(r"{rule.pattern}", r"{rule.text}")' for rule in rules)
+    hint = f"rules=[{texts}] for {model.name!r}, with which all of it matches"
+    first = next(finding for finding in findings if finding.subject == missing[0].name)
+    return [
+        dataclasses.replace(finding, hint=hint) if finding is first else finding
+        for finding in findings
+    ]

@@ -32,6 +32,8 @@ class Suggester:
     def suggest(self, variable: VariableSpec) -> str:
         """Returns a remark on the key that may be meant, or an empty text."""
         same_type = self._by_type.get(type_text(variable.dtype, variable.shape), [])
+        if len(same_type) == 1:
+            return f"the checkpoint has {same_type[0].key} (nothing else of this shape)"
         near = self._most_like(variable.local_name, same_type, _MIN_LIKENESS)
         if near:
             return f"the checkpoint has {near} (same shape)"

@@ -141,7 +141,6 @@ KINDS = _catalogue(
     _error("variable-without-object", "variable operation without a tf.Variable"),
     _error("partitioned-variable", "partitioned variable"),
     _error("saveable-object", "object with values of its own"),
-    _error("bad-connection", "models cannot be connected"),
     # Matching.
     _error("missing-key", "missing in the checkpoint"),
     _error("shape-mismatch", "shape differs"),
