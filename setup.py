@@ -46,7 +46,6 @@ setup(
     },
     entry_points={"console_scripts": ["legacy-restore=legacy_restore.cli.main:main"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3.7",
         "Programming Language :: Python :: 3.10",

@@ -8,14 +8,12 @@ point (``tensorflow/core/util/tensor_bundle/tensor_bundle.h``).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Dict, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from legacy_restore import errors
 from legacy_restore.checkpoint import tensors
 from legacy_restore.checkpoint.entries import (
     BundleEntry,
@@ -23,8 +21,9 @@ from legacy_restore.checkpoint.entries import (
     parse_entry,
     parse_header,
 )
+from legacy_restore.checkpoint.faults import corrupt_tensor, faults_of, not_there
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.slices import TensorSlice, slice_key
+from legacy_restore.checkpoint.slices import TensorSlice, any_overlap, slice_key
 from legacy_restore.checkpoint.table import Pair, read_table
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
@@ -67,11 +66,11 @@ class Bundle:
         """
         self.prefix = prefix
         pairs = _read_index(prefix + ".index")
-        with _faults_of(prefix + ".index"):
+        with faults_of(prefix + ".index"):
             self.header = _header_of(pairs)
             by_key = {pair.key: _parse(pair) for pair in pairs[1:]}
-            self.slices = _collect_slices(by_key)
             _check_shards(self.header, by_key)
+            self.slices = _collect_slices(by_key)
             self.entries: Mapping[str, BundleEntry] = _listed(by_key)
         self._files: Dict[int, PositionedFile] = {}
         self._files_lock = threading.Lock()
@@ -111,12 +110,14 @@ class Bundle:
         try:
             if key not in self.slices:
                 return self._read_entry(entry)
+            for stored in self.slices[key]:
+                tensors.check_range(self._file(stored.entry.shard), stored.entry)
             whole = tensors.allocate(entry)
             for stored in self.slices[key]:
                 whole[stored.part.as_index()] = self._read_entry(stored.entry)
             return whole
         except FormatError as error:
-            raise _corrupt_tensor(key, self.prefix, str(error)) from error
+            raise corrupt_tensor(key, self.prefix, str(error)) from error
 
     def file_findings(self) -> List[Finding]:
         """Returns what is wrong with the data files, from their sizes alone."""
@@ -178,27 +179,12 @@ class Bundle:
             return self._files[shard]
 
 
-@contextlib.contextmanager
-def _faults_of(path: str) -> Iterator[None]:
-    """Turns faults of the format within it into errors that name the file."""
-    try:
-        yield
-    except FormatError as error:
-        raise errors.CorruptCheckpointError(
-            f"{path} is corrupt: {error}", path=path
-        ) from error
-    except errors.UnsupportedCheckpointError as error:
-        raise errors.UnsupportedCheckpointError(
-            f"{path}: {error.message}", path=path
-        ) from error
-
-
 def _read_index(path: str) -> List[Pair]:
-    try:
-        file = PositionedFile(path)
-    except OSError as error:
-        raise errors.LocationError(f"{path}: {error.strerror}", path=path) from error
-    with _faults_of(path):
+    with faults_of(path):
+        try:
+            file = PositionedFile(path)
+        except OSError as error:
+            raise not_there(path, str(error.strerror)) from error
         try:
             if file.size > _MAX_INDEX_BYTES:
                 raise FormatError(f"{file.size} bytes are too many for an index")
@@ -265,9 +251,8 @@ def _check_cover(key: str, whole: BundleEntry, found: List[Slice]) -> None:
             raise FormatError(f"a slice of {key!r} has another dtype than the whole")
     if sum(stored.entry.num_elements for stored in found) != whole.num_elements:
         raise FormatError(f"the slices of {key!r} do not make up the whole")
-    for number, stored in enumerate(found):
-        if any(stored.part.overlaps(other.part) for other in found[:number]):
-            raise FormatError(f"slices of {key!r} overlap")
+    if any_overlap([stored.part for stored in found]):
+        raise FormatError(f"slices of {key!r} overlap")
 
 
 def _check_shards(header: BundleHeader, by_key: Mapping[bytes, BundleEntry]) -> None:
@@ -281,14 +266,3 @@ def _check_shards(header: BundleHeader, by_key: Mapping[bytes, BundleEntry]) -> 
 
 def _listed(by_key: Dict[bytes, BundleEntry]) -> Dict[str, BundleEntry]:
     return {_text(key): entry for key, entry in by_key.items()}
-
-
-def _corrupt_tensor(
-    key: str, prefix: str, reason: str
-) -> errors.CorruptCheckpointError:
-    finding = Finding(KINDS["tensor-corrupt"], key, reason)
-    return errors.CorruptCheckpointError(
-        f"tensor {key!r} of {prefix} is corrupt: {reason}",
-        path=prefix,
-        findings=[finding],
-    )

@@ -166,7 +166,12 @@ class Checkpoint(Mapping[str, np.ndarray]):
         if self._is_closed:
             raise errors.ClosedError(f"the checkpoint {self.prefix} was closed")
         self.entry(key)
-        return self._bundle.read(key)
+        try:
+            return self._bundle.read(key)
+        except ValueError as error:
+            if self._is_closed:  # By another thread, while this one was reading.
+                raise errors.ClosedError(f"{self.prefix} was closed") from error
+            raise
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries

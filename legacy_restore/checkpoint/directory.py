@@ -9,6 +9,7 @@ from typing import Dict, List, Optional
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.bundle import Bundle
+from legacy_restore.report.findings import KINDS, Finding
 
 _STEP = re.compile(r"(?P<stem>.+)-(?P<step>\d+)", re.DOTALL)
 _INDEX = ".index"
@@ -38,13 +39,20 @@ def list_candidates(directory: str) -> List[Candidate]:
     """Returns the prefixes of a directory by stem and step.
 
     Raises:
-      OSError: The directory cannot be listed.
+      LocationError: The directory cannot be listed.
     """
-    names = (name for name in os.listdir(directory) if name.endswith(_INDEX))
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        message = f"{directory} cannot be listed: {error.strerror}"
+        finding = Finding(KINDS["location-not-found"], directory, message)
+        raise errors.LocationError(
+            message, path=directory, findings=[finding]
+        ) from error
     found = [
         _candidate(os.path.join(directory, name[: -len(_INDEX)]))
         for name in names
-        if name != _INDEX
+        if name.endswith(_INDEX) and name != _INDEX
     ]
     return sorted(
         found, key=lambda one: (one.stem, -1 if one.step is None else one.step)

@@ -48,7 +48,8 @@ class PositionedFile:
         """Returns ``size`` bytes from ``offset``.
 
         Raises:
-          FormatError: The range is not in the file, or the file has become shorter.
+          FormatError: The range is not in the file, the file has become shorter, or
+            the disk fails.
         """
         self._check_range(offset, size)
         buffer = bytearray(size)
@@ -63,12 +64,16 @@ class PositionedFile:
           target: Writable, one-dimensional view of bytes.
 
         Raises:
-          FormatError: The range is not in the file, or the file has become shorter.
+          FormatError: The range is not in the file, the file has become shorter, or
+            the disk fails.
         """
         self._check_range(offset, len(target))
         done = 0
         while done < len(target):
-            count = self._read_some(offset + done, target[done:])
+            try:
+                count = self._read_some(offset + done, target[done:])
+            except OSError as error:
+                raise FormatError(f"cannot be read: {error.strerror}") from error
             if count == 0:
                 raise FormatError(
                     f"ends at byte {offset + done}; it had {self.size} bytes when it "

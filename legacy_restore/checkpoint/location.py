@@ -26,6 +26,7 @@ from typing import Optional, Sequence, Tuple, Union
 from legacy_restore import errors
 from legacy_restore.checkpoint import directory as directories
 from legacy_restore.checkpoint import near_misses
+from legacy_restore.checkpoint.faults import unsupported
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.state_file import is_state_file, read_state_file
 from legacy_restore.checkpoint.table import is_table
@@ -36,6 +37,7 @@ LocationLike = Union[str, "os.PathLike[str]"]
 
 _STATE_FILE = "checkpoint"
 _LATEST = "latest"
+_STEP = re.compile(r"[0-9]{1,19}")  # An int64 has no more digits.
 _MEMBER = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
@@ -69,11 +71,10 @@ def resolve_location(location: LocationLike) -> Location:
     """
     given = os.fsdecode(os.fspath(location))
     if "://" in given:
-        raise errors.UnsupportedCheckpointError(
-            f"{given} is not on this machine",
-            path=given,
-            hint="copy the checkpoint's files here and name their prefix",
-        )
+        hint = "copy the checkpoint's files here and name their prefix"
+        raise unsupported(given, "it is not on this machine", hint)
+    if "\0" in given:
+        raise near_misses.no_checkpoint(given, f"{given!r} holds a NUL byte")
     prefix_exists = os.path.isfile(given + ".index")
     if os.path.isdir(given):
         if prefix_exists:
@@ -93,11 +94,13 @@ def _of_file(given: str) -> Location:
     member = _MEMBER.fullmatch(given)
     if member is not None:
         prefix = member["prefix"]
+        if os.path.isfile(prefix) and not os.path.isfile(prefix + ".index"):
+            raise _unsupported_file(prefix)
         if not os.path.isfile(prefix + ".index"):
-            raise errors.LocationError(
+            raise near_misses.no_checkpoint(
+                given,
                 f"{given} belongs to a checkpoint without index: no {prefix}.index",
-                path=given,
-                hint="copy all files of the checkpoint: .index and every .data file",
+                "copy all files of the checkpoint: .index and every .data file",
             )
         return Location(
             given, prefix, (_resolved(given, prefix, "it is a file of it"),)
@@ -111,24 +114,20 @@ def _unsupported_file(given: str) -> errors.UnsupportedCheckpointError:
     try:
         file = PositionedFile(given)
     except (OSError, FormatError) as error:
-        return errors.UnsupportedCheckpointError(f"{given}: {error}", path=given)
+        return unsupported(given, str(error))
     try:
-        kind = "a checkpoint of the format V1" if is_table(file) else "not a checkpoint"
+        kind = "a checkpoint of the format V1" if is_table(file) else "no checkpoint"
     finally:
         file.close()
-    return errors.UnsupportedCheckpointError(
-        f"{given} is {kind}; checkpoints of the format V2 are read (.index and .data)",
-        path=given,
-    )
+    return unsupported(given, f"{kind}; the format V2 is read (.index and .data files)")
 
 
 def _in_directory(given: str, directory: str, selector: str) -> Location:
-    if selector.isdigit():
+    if _STEP.fullmatch(selector):
         return _at_step(given, directory, int(selector))
     if selector != _LATEST:
-        raise errors.LocationError(
-            f"{given}: behind the @ stands {selector!r}, not 'latest' or a step",
-            path=given,
+        raise near_misses.no_checkpoint(
+            given, f"{given}: behind the @ stands {selector!r}, not 'latest' or a step"
         )
     saved_model = _saved_model_prefix(directory)
     state_file = os.path.join(directory, _STATE_FILE)
@@ -136,17 +135,17 @@ def _in_directory(given: str, directory: str, selector: str) -> Location:
         if os.path.isfile(state_file):
             return _of_state_file(given, state_file)
         return _at_highest_step(given, directory, ())
-    if os.path.isfile(state_file) or directories.list_candidates(directory):
-        raise _ambiguous(
-            given,
-            "both a SavedModel and a directory of checkpoints",
-            [saved_model, directory + "@STEP"],
-        )
+    rivals = [one.prefix for one in directories.list_candidates(directory)]
+    if os.path.isfile(state_file):
+        rivals.append(state_file)
+    if rivals:
+        what = "both a SavedModel and a directory of checkpoints"
+        raise _ambiguous(given, what, [saved_model, *rivals])
     if not os.path.isfile(saved_model + ".index"):
-        raise errors.LocationError(
+        raise near_misses.no_checkpoint(
+            given,
             f"{directory} is a SavedModel without variables: there is no "
             f"{saved_model}.index",
-            path=given,
         )
     why = "the directory is a SavedModel"
     return Location(given, saved_model, (_resolved(given, saved_model, why),))

@@ -20,25 +20,33 @@ def listing(names: Sequence[str]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
+def no_checkpoint(
+    given: str, message: str, hint: Optional[str] = None
+) -> errors.LocationError:
+    """Returns the error for a location that leads to no checkpoint."""
+    finding = Finding(KINDS["location-not-found"], given, message, hint=hint)
+    return errors.LocationError(message, path=given, findings=[finding], hint=hint)
+
+
 def not_found(given: str) -> errors.LocationError:
     """Returns the error for a location at which nothing is."""
     directory = os.path.dirname(given)
     if not os.path.isdir(directory or os.curdir):
-        return _error(
+        return no_checkpoint(
             given,
             f"no checkpoint at {given}: there is no directory {directory}",
             _home_hint(given),
         )
     candidates = list_candidates(directory or os.curdir)
     if not candidates:
-        return _error(
+        return no_checkpoint(
             given,
             f"no checkpoint at {given}: there is none in {directory or os.curdir}",
             _home_hint(given),
         )
     names = [one.name for one in candidates]
     near = difflib.get_close_matches(os.path.basename(given), names, n=1, cutoff=0)
-    return _error(
+    return no_checkpoint(
         given,
         f"no checkpoint at {given}; in {directory or os.curdir} there is "
         f"{listing(names)}",
@@ -56,9 +64,11 @@ def nothing_whole(
     where = directory or os.curdir
     if not faults:
         said = "".join(f"; {one.subject}: {one.message}" for one in findings)
-        return _error(given, f"no checkpoint in {where}{said}", None)
+        return no_checkpoint(given, f"no checkpoint in {where}{said}", None)
     reasons = [f"{one.name} ({reason})" for one, reason in faults.items()]
-    return _error(given, f"no complete checkpoint in {where}: {listing(reasons)}", None)
+    return no_checkpoint(
+        given, f"no complete checkpoint in {where}: {listing(reasons)}", None
+    )
 
 
 def no_such_step(
@@ -67,8 +77,8 @@ def no_such_step(
     """Returns the error for a step that the directory does not have."""
     steps = sorted({one.step for one in candidates if one.step is not None})
     if not steps:
-        return _error(given, f"no checkpoint with a step in {directory}", None)
-    return _error(
+        return no_checkpoint(given, f"no checkpoint with a step in {directory}", None)
+    return no_checkpoint(
         given,
         f"no checkpoint of that step in {directory}; there is "
         f"{listing([str(step) for step in steps])}",
@@ -83,8 +93,3 @@ def _home_hint(given: str) -> Optional[str]:
     if expanded == given or not os.path.isdir(os.path.dirname(expanded) or os.curdir):
         return "~ is not expanded here: name the whole path"
     return f"~ is not expanded here: {expanded}"
-
-
-def _error(given: str, message: str, hint: Optional[str]) -> errors.LocationError:
-    finding = Finding(KINDS["location-not-found"], given, message, hint=hint)
-    return errors.LocationError(message, path=given, findings=[finding], hint=hint)

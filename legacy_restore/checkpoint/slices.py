@@ -10,7 +10,7 @@ start and a length; an axis that is taken whole has start 0 and length -1 in the
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 _WHOLE_AXIS = -1
 
@@ -55,6 +55,29 @@ class TensorSlice:
                 self.start, self.shape, other.start, other.shape
             )
         )
+
+
+def any_overlap(parts: Sequence[TensorSlice]) -> bool:
+    """Returns whether any two parts have an element in common.
+
+    A sweep along the axis on which the most parts begin apart: a tensor cut into
+    thousands of slices would take minutes if each were compared with each.
+
+    Args:
+      parts: Parts of one tensor, none of them empty.
+    """
+    if not parts or not parts[0].start:
+        return len(parts) > 1
+    axes = range(len(parts[0].start))
+    along = max(axes, key=lambda axis: len({part.start[axis] for part in parts}))
+    begun: List[TensorSlice] = []
+    for part in sorted(parts, key=lambda part: part.start[along]):
+        here = part.start[along]
+        begun = [one for one in begun if one.start[along] + one.shape[along] > here]
+        if any(part.overlaps(one) for one in begun):
+            return True
+        begun.append(part)
+    return False
 
 
 def slice_key(name: bytes, extents: Sequence[Extent]) -> bytes:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from typing import List, Match, Optional, Tuple
 
+from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.wire import FormatError
 
 # A state file names a handful of paths; Savers that keep everything write a few
@@ -52,11 +53,17 @@ def read_state_file(path: str) -> Optional[str]:
       OSError: It cannot be read.
       FormatError: It is no state file.
     """
-    with open(path, "rb") as file:
-        data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
-        raise FormatError(f"more than {_MAX_BYTES} bytes are too many for a state file")
+    # Not by open(): a named pipe would let it wait for ever.
+    file = PositionedFile(path)
+    try:
+        if file.size > _MAX_BYTES:
+            raise FormatError(f"{file.size} bytes are too many for a state file")
+        data = file.read(0, file.size)
+    finally:
+        file.close()
     newest = [value for name, value in _fields(data) if name == "model_checkpoint_path"]
+    if newest and "\0" in newest[-1]:
+        raise FormatError("the path in it holds a NUL byte")
     return newest[-1] if newest else None
 
 

@@ -37,6 +37,10 @@ _SNAPPY = 1
 # A snappy copy element of three bytes yields at most 64: nothing honest grows more.
 _MAX_SNAPPY_GROWTH = 22
 
+# Keys may share their beginnings, so a damaged file of some bytes can declare keys
+# that fill any memory. A million long names take less than 200 MB.
+_MAX_KEY_BYTES = 1 << 30
+
 
 class Pair(NamedTuple):
     """One key of a table and its value."""
@@ -75,11 +79,15 @@ def read_table(file: PositionedFile) -> Iterator[Pair]:
     _, position = _read_handle(footer, 0)
     index_handle, _ = _read_handle(footer, position)
     previous = None
+    key_bytes = 0
     for index_pair in _read_block(file, index_handle):
         data_handle, _ = _read_handle(index_pair.value, 0)
         for pair in _read_block(file, data_handle):
             if previous is not None and pair.key <= previous:
                 raise FormatError(f"key {pair.key!r} is out of order")
+            key_bytes += len(pair.key)
+            if key_bytes > _MAX_KEY_BYTES:
+                raise FormatError(f"its keys take more than {_MAX_KEY_BYTES} bytes")
             previous = pair.key
             yield pair
 
@@ -140,7 +148,7 @@ def _read_entries(contents: bytes) -> Iterator[Pair]:
         raise FormatError("has no room for its restart points")
     (restarts,) = struct.unpack("<I", contents[-4:])
     end = len(contents) - 4 - 4 * restarts
-    if end < 0:
+    if restarts == 0 or end < 0:
         raise FormatError(
             f"declares {restarts} restart points in {len(contents)} bytes"
         )

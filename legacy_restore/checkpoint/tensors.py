@@ -27,18 +27,34 @@ def allocate(entry: BundleEntry) -> np.ndarray:
     """Returns an array of the entry's shape and dtype, its elements not set.
 
     Raises:
-      FormatError: The shape takes more than an address space.
-      UnsupportedCheckpointError: NumPy cannot hold the dtype or the rank.
+      UnsupportedCheckpointError: NumPy cannot hold the dtype or the shape.
+      MissingDependencyError: The dtype needs ``ml_dtypes``.
     """
     dtype = entry.dtype.to_numpy()
     try:
         return np.empty(entry.shape, dtype)
-    except MemoryError:
-        raise
     except ValueError as error:
         raise errors.UnsupportedCheckpointError(
             f"NumPy cannot hold {entry.dtype.name}{list(entry.shape)}: {error}"
         ) from error
+
+
+def check_range(file: PositionedFile, entry: BundleEntry) -> None:
+    """Demands that the file has the bytes that an entry speaks of.
+
+    To be called before anything is allocated: a damaged entry may declare any size.
+
+    Raises:
+      FormatError: It has not, or they cannot hold the elements.
+    """
+    if entry.offset + entry.size > file.size:
+        raise FormatError(
+            f"bytes {entry.offset} to {entry.offset + entry.size} are wanted of "
+            f"{file.path}, which has {file.size}"
+        )
+    # Every string takes at least the byte of its length.
+    if entry.dtype.name == "string" and entry.num_elements > entry.size:
+        raise FormatError(f"{entry.num_elements} strings in {entry.size} bytes")
 
 
 def read_tensor(
@@ -60,12 +76,7 @@ def read_tensor(
       UnsupportedCheckpointError: NumPy cannot hold the dtype.
       MissingDependencyError: The dtype needs ``ml_dtypes``.
     """
-    # Before anything is allocated: a damaged entry may declare any size.
-    if entry.offset + entry.size > file.size:
-        raise FormatError(
-            f"bytes {entry.offset} to {entry.offset + entry.size} are wanted of "
-            f"{file.path}, which has {file.size}"
-        )
+    check_range(file, entry)
     if entry.dtype.name == "string":
         return _read_strings(file, entry, ">" if is_big_endian else "<")
     array = allocate(entry)
@@ -100,9 +111,6 @@ def _read_strings(
     file: PositionedFile, entry: BundleEntry, byte_order: str
 ) -> np.ndarray:
     data = file.read(entry.offset, entry.size)
-    # Every element takes at least the byte of its length.
-    if entry.num_elements > entry.size:
-        raise FormatError(f"{entry.num_elements} strings in {entry.size} bytes")
     lengths: List[int] = []
     position = 0
     for _ in range(entry.num_elements):

@@ -21,7 +21,7 @@ class _Progress(logging.Handler):
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._started = time.monotonic()
         self._last = ""
         self._timer = threading.Timer(_PATIENCE_SECONDS, self._show_last)
@@ -51,7 +51,7 @@ def progress_on_stderr() -> Iterator[None]:
     level, propagate = logger.level, logger.propagate
     handler = _Progress()
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     logger.propagate = False
     try:
         yield

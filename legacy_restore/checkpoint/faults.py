@@ -1,0 +1,60 @@
+"""Errors about files, each with the finding that says the same as data."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Iterator, Optional
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.report.findings import KINDS, Finding
+
+
+def corrupt(path: str, reason: str) -> errors.CorruptCheckpointError:
+    """Returns the error for a file that contradicts its format."""
+    finding = Finding(KINDS["corrupt"], path, reason)
+    return errors.CorruptCheckpointError(
+        f"{path} is corrupt: {reason}", path=path, findings=[finding]
+    )
+
+
+def corrupt_tensor(key: str, path: str, reason: str) -> errors.CorruptCheckpointError:
+    """Returns the error for a tensor whose data are missing or damaged."""
+    finding = Finding(KINDS["tensor-corrupt"], key, reason)
+    return errors.CorruptCheckpointError(
+        f"tensor {key!r} of {path} is corrupt: {reason}", path=path, findings=[finding]
+    )
+
+
+def unsupported(
+    path: str, reason: str, hint: Optional[str] = None
+) -> errors.UnsupportedCheckpointError:
+    """Returns the error for a file of a kind that is not read."""
+    finding = Finding(KINDS["unsupported"], path, reason, hint=hint)
+    return errors.UnsupportedCheckpointError(
+        f"{path}: {reason}", path=path, findings=[finding], hint=hint
+    )
+
+
+def not_there(path: str, reason: str) -> errors.LocationError:
+    """Returns the error for a file that cannot be opened."""
+    finding = Finding(KINDS["location-not-found"], path, reason)
+    return errors.LocationError(f"{path}: {reason}", path=path, findings=[finding])
+
+
+@contextlib.contextmanager
+def faults_of(path: str) -> Iterator[None]:
+    """Turns faults of the format within it into errors that name the file."""
+    try:
+        yield
+    except FormatError as error:
+        raise corrupt(path, str(error)) from error
+    except errors.UnsupportedCheckpointError as error:
+        raise unsupported(path, error.message, error.hint) from error
+    except errors.MissingDependencyError as error:
+        finding = Finding(
+            KINDS["missing-dependency"], path, error.message, hint=error.hint
+        )
+        raise errors.MissingDependencyError(
+            f"{path}: {error.message}", findings=[finding], hint=error.hint
+        ) from error

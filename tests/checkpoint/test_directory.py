@@ -1,0 +1,66 @@
+"""Tests of the checkpoints inside one directory."""
+
+import os
+
+import pytest
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.directory import (
+    incomplete,
+    incompleteness,
+    list_candidates,
+)
+from tests.checkpoint.builders import BundleBuilder, shard_path, small_checkpoint
+
+
+def test_candidates_are_sorted_by_name_and_then_by_number(tmp_path):
+    for name in ("b-10", "b-9", "b", "a-2", "a-b-3", "c-x"):
+        small_checkpoint(tmp_path / name)
+    (tmp_path / "b-11.meta").write_bytes(b"graph")
+    found = list_candidates(str(tmp_path))
+    assert [(one.stem, one.step) for one in found] == [
+        ("a", 2),
+        ("a-b", 3),
+        ("b", None),
+        ("b", 9),
+        ("b", 10),
+        ("c-x", None),
+    ]
+    assert [one.name for one in found] == ["a-2", "a-b-3", "b", "b-9", "b-10", "c-x"]
+
+
+def test_directory_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(errors.LocationError) as caught:
+        list_candidates(str(tmp_path / "absent"))
+    assert [one.id for one in caught.value.findings] == ["location-not-found"]
+
+
+def test_whole_checkpoint_lacks_nothing(tmp_path):
+    assert incompleteness(small_checkpoint(tmp_path / "model.ckpt")) is None
+
+
+def test_checkpoint_that_needs_another_reader_counts_as_whole(tmp_path):
+    prefix = BundleBuilder(min_consumer=9).write(tmp_path / "model.ckpt")
+    assert incompleteness(prefix) is None
+
+
+def test_reason_names_the_file_that_is_at_fault(tmp_path):
+    prefix = small_checkpoint(tmp_path / "model.ckpt")
+    os.truncate(shard_path(prefix), 3)
+    short = incompleteness(prefix)
+    os.remove(shard_path(prefix))
+    missing = incompleteness(prefix)
+    assert "model.ckpt.data-00000-of-00001" in short
+    assert "model.ckpt.data-00000-of-00001" in missing
+    assert short != missing
+    os.truncate(prefix + ".index", 20)
+    assert "model.ckpt.index" in incompleteness(prefix)
+    os.remove(prefix + ".index")
+    assert incompleteness(prefix)
+
+
+def test_only_the_incomplete_are_given_with_their_reasons(tmp_path):
+    small_checkpoint(tmp_path / "model-1")
+    os.remove(shard_path(small_checkpoint(tmp_path / "model-2")))
+    faults = incomplete(list_candidates(str(tmp_path)))
+    assert [one.step for one in faults] == [2]
