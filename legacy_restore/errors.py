@@ -23,7 +23,7 @@ and ``exit_code``, what a command ends with when the exception reaches it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterable, Optional, Sequence, Tuple
 
 if TYPE_CHECKING:
     from legacy_restore.report.findings import Finding
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_INPUT = 3
+
+
+def exit_code_of(findings: Iterable[Finding]) -> int:
+    """Returns what a command ends with that has these findings; 0 if none refuses."""
+    refusing = [finding for finding in findings if finding.is_error]
+    if any(finding.is_input_fault for finding in refusing):
+        return EXIT_INPUT
+    return EXIT_REFUSED if refusing else 0
 
 
 class LegacyRestoreError(Exception):
@@ -58,7 +66,7 @@ class LegacyRestoreError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        if self.hint is None:
+        if self.hint is None or self.hint in self.message:
             return self.message
         return f"{self.message}\n\n  try: {self.hint}"
 
@@ -74,9 +82,7 @@ class _ByFindings(LegacyRestoreError):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        if any(finding.is_input_fault for finding in self.findings):
-            return EXIT_INPUT
-        return EXIT_REFUSED
+        return exit_code_of(self.findings) or EXIT_REFUSED
 
 
 class BuildError(_ByFindings):

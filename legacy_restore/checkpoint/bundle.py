@@ -119,6 +119,20 @@ class Bundle:
         except FormatError as error:
             raise corrupt_tensor(key, self.prefix, str(error)) from error
 
+    def verify(self, key: str) -> None:
+        """Reads a tensor's bytes and compares them with their checksums.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match.
+        """
+        try:
+            for entry in self._stored_entries(key):
+                tensors.verify_tensor(
+                    self._file(entry.shard), entry, self.header.is_big_endian
+                )
+        except FormatError as error:
+            raise corrupt_tensor(key, self.prefix, str(error)) from error
+
     def file_findings(self) -> List[Finding]:
         """Returns what is wrong with the data files, from their sizes alone."""
         needed: Dict[int, int] = {}

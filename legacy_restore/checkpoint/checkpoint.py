@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import hashlib
@@ -135,13 +136,14 @@ class Checkpoint(Mapping[str, np.ndarray]):
         return checksum.tensor_crc(self[key])
 
     def verify_tensor(self, key: str) -> None:
-        """Reads a tensor, verifies it, and lets its values go.
+        """Reads a tensor's bytes and verifies them, also of a dtype NumPy lacks.
 
         Raises:
           CorruptCheckpointError: The data are missing, too short or do not match
             their checksum.
         """
-        self[key]
+        with self._while_open():
+            self._bundle.verify(self.entry(key).key)
 
     def paths(self) -> List[str]:
         """Returns the paths of the files that it consists of."""
@@ -163,14 +165,19 @@ class Checkpoint(Mapping[str, np.ndarray]):
           MissingDependencyError: The dtype needs ``ml_dtypes``.
           ClosedError: The checkpoint was closed.
         """
+        with self._while_open():
+            return self._bundle.read(self.entry(key).key)
+
+    @contextlib.contextmanager
+    def _while_open(self) -> Iterator[None]:
+        closed = errors.ClosedError(f"the checkpoint {self.prefix} was closed")
         if self._is_closed:
-            raise errors.ClosedError(f"the checkpoint {self.prefix} was closed")
-        self.entry(key)
+            raise closed
         try:
-            return self._bundle.read(key)
+            yield
         except ValueError as error:
-            if self._is_closed:  # By another thread, while this one was reading.
-                raise errors.ClosedError(f"{self.prefix} was closed") from error
+            if self._is_closed:  # By another thread, meanwhile.
+                raise closed from error
             raise
 
     def __contains__(self, key: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from typing import Dict, List, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.bundle import Bundle
@@ -87,7 +87,30 @@ def incompleteness(prefix: str) -> Optional[str]:
     return f"{os.path.basename(faults[0].subject)}: {faults[0].kind.title}"
 
 
-def incomplete(candidates: List[Candidate]) -> Dict[Candidate, str]:
-    """Returns the candidates that are not whole, and why."""
-    reasons = ((one, incompleteness(one.prefix)) for one in candidates)
-    return {one: reason for one, reason in reasons if reason is not None}
+class Newest(NamedTuple):
+    """The newest complete checkpoints of a directory.
+
+    Attributes:
+      whole: The one with the highest step of each stem.
+      faults: Why those with higher steps were passed over, the highest first.
+    """
+
+    whole: List[Candidate]
+    faults: Dict[Candidate, str]
+
+
+def newest_whole(candidates: List[Candidate]) -> Newest:
+    """Finds for each stem the complete checkpoint with the highest step.
+
+    From the highest step down: a directory may hold hundreds of others.
+    """
+    whole: Dict[str, Candidate] = {}
+    faults: Dict[Candidate, str] = {}
+    for one in reversed(candidates):
+        if one.stem not in whole:
+            reason = incompleteness(one.prefix)
+            if reason is None:
+                whole[one.stem] = one
+            else:
+                faults[one] = reason
+    return Newest(list(reversed(list(whole.values()))), faults)

@@ -173,26 +173,47 @@ def _of_state_file(given: str, state_file: str) -> Location:
     # Joining leaves an absolute path as it is.
     prefix = os.path.join(directory, named)
     reason = directories.incompleteness(prefix)
-    if reason is None:
-        return Location(given, prefix, _elsewhere(state_file, prefix))
-    if os.path.isfile(prefix):
-        raise _unsupported_file(prefix)
     # The path may come from another system: its separators are not ours.
     beside = os.path.join(directory, re.split(r"[\\/]", named)[-1])
-    if beside != prefix and directories.incompleteness(beside) is None:
+    is_beside = os.path.realpath(prefix) != os.path.realpath(beside)
+    is_beside = is_beside and directories.incompleteness(beside) is None
+    if reason is None and is_beside and not _same_index(prefix, beside):
+        raise _ambiguous(
+            given,
+            "a state file that names a checkpoint elsewhere, and another beside it",
+            [prefix, beside],
+        )
+    if is_beside:
         moved = Finding(
             KINDS["state-file-moved"],
             state_file,
             f"it names {named}; {beside} beside it was taken",
         )
         return Location(given, beside, (moved,))
+    if reason is None:
+        return Location(given, prefix, _elsewhere(state_file, prefix))
+    if os.path.isfile(prefix):
+        raise _unsupported_file(prefix)
     stale = _stale(state_file, f"it names {named}: {reason}")
     return _at_highest_step(given, directory, (stale,))
 
 
+def _same_directory(prefix: str, other: str) -> bool:
+    one, two = (os.path.realpath(os.path.dirname(path)) for path in (prefix, other))
+    return one == two
+
+
+def _same_index(prefix: str, other: str) -> bool:
+    """Whether two checkpoints hold the same: the index has all checksums."""
+    try:
+        with open(prefix + ".index", "rb") as one, open(other + ".index", "rb") as two:
+            return one.read() == two.read()
+    except OSError:
+        return False
+
+
 def _elsewhere(state_file: str, prefix: str) -> Tuple[Finding, ...]:
-    home = os.path.realpath(os.path.dirname(state_file))
-    if os.path.realpath(os.path.dirname(prefix)) == home:
+    if _same_directory(prefix, state_file):
         return ()
     finding = Finding(KINDS["state-file-elsewhere"], state_file, f"it names {prefix}")
     return (finding,)
@@ -206,20 +227,17 @@ def _at_highest_step(
     given: str, directory: str, findings: Tuple[Finding, ...]
 ) -> Location:
     candidates = directories.list_candidates(directory or os.curdir)
-    faults = directories.incomplete(candidates)
-    whole = [one for one in candidates if one not in faults]
-    if not whole:
+    newest, faults = directories.newest_whole(candidates)
+    if not newest:
         raise near_misses.nothing_whole(given, directory, faults, findings)
-    if len({one.stem for one in whole}) > 1:
-        raise _ambiguous(
-            given, "checkpoints of several names", [c.prefix for c in whole]
-        )
-    best = whole[-1]
+    if len(newest) > 1:
+        what = "checkpoints of several names"
+        raise _ambiguous(given, what, [one.prefix for one in newest])
     why = f"of {len(candidates)} checkpoints it has the highest step"
     if faults:
-        one, reason = list(faults.items())[-1]
+        one, reason = next(iter(faults.items()))
         why = f"{why} among the complete ones; {one.name} is not ({reason})"
-    prefix = os.path.join(directory, best.name)
+    prefix = os.path.join(directory, newest[0].name)
     return Location(given, prefix, (*findings, _resolved(given, prefix, why)))
 
 

@@ -85,12 +85,42 @@ def read_tensor(
     crc = 0
     for start in range(0, entry.size, _CHUNK_BYTES):
         chunk = flat[start : start + _CHUNK_BYTES]
-        file.read_into(entry.offset + start, chunk.data)
-        crc = checksum.extend(crc, chunk)
+        crc = _read_chunk(file, entry.offset + start, chunk, crc)
     _compare(crc, entry)
     if is_big_endian != (sys.byteorder == "big"):
         _swap_bytes(array)
     return array
+
+
+def verify_tensor(
+    file: PositionedFile, entry: BundleEntry, is_big_endian: bool
+) -> None:
+    """Verifies a tensor's checksum without making an array of it.
+
+    Args:
+      file: The data file that the entry points into.
+      entry: What the index says about the tensor or the slice.
+      is_big_endian: Whether the file's numbers begin with their highest byte.
+
+    Raises:
+      FormatError: The data are not in the file or do not match their checksum.
+    """
+    check_range(file, entry)
+    if entry.dtype.name == "string":
+        _read_strings(file, entry, ">" if is_big_endian else "<")
+        return
+    buffer = np.empty(min(entry.size, _CHUNK_BYTES), np.uint8)
+    crc = 0
+    for start in range(0, entry.size, _CHUNK_BYTES):
+        chunk = buffer[: entry.size - start]
+        crc = _read_chunk(file, entry.offset + start, chunk, crc)
+    _compare(crc, entry)
+
+
+def _read_chunk(file: PositionedFile, offset: int, chunk: np.ndarray, crc: int) -> int:
+    """Fills a chunk; returns the CRC32C of all up to its end."""
+    file.read_into(offset, chunk.data)
+    return checksum.extend(crc, chunk)
 
 
 def _swap_bytes(array: np.ndarray) -> None:

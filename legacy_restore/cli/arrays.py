@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, Dict
+import zipfile
+from typing import IO, Any, Dict
 
 import numpy as np
 
@@ -18,23 +19,26 @@ def read_npy(path: str) -> np.ndarray:
       FileError: The file is missing or holds no array.
     """
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(path, "rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise errors.FileError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, np.ndarray):
-        raise errors.FileError(f"{path} holds several arrays; a .npy file holds one")
-    return found
 
 
 def flatten(name: str, nest: Any) -> Dict[str, np.ndarray]:
     """Returns the arrays of a nest by ``name/path``; absent ones are left out."""
     from legacy_restore.graph.nest import leaves
 
-    return {
-        f"{name}/{leaf.path}" if leaf.path else name: np.asarray(leaf.value)
-        for leaf in leaves(nest)
-        if leaf.value is not None
-    }
+    found = {}
+    for leaf in leaves(nest):
+        key = f"{name}/{leaf.path}" if leaf.path else name
+        if leaf.value is None:
+            continue
+        if not isinstance(leaf.value, (np.ndarray, np.generic, bytes)):
+            kind = type(leaf.value).__name__
+            raise errors.FileError(f"{key} is a {kind}, which .npz files cannot hold")
+        found[key] = np.asarray(leaf.value)
+    return found
 
 
 def write_npz(path: str, arrays: Dict[str, np.ndarray]) -> None:
@@ -51,7 +55,7 @@ def write_npz(path: str, arrays: Dict[str, np.ndarray]) -> None:
         raise errors.FileError(f"{path} cannot be written: {error}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **storable)  # type: ignore[arg-type]
+            _write_members(file, storable)
         _compare(temporary, storable)
         # mkstemp makes files that only their owner may read.
         os.chmod(temporary, 0o666 & ~_umask())
@@ -61,6 +65,14 @@ def write_npz(path: str, arrays: Dict[str, np.ndarray]) -> None:
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def _write_members(file: IO[bytes], arrays: Dict[str, np.ndarray]) -> None:
+    # As np.savez does it, which takes the arrays as arguments: none can be "file".
+    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+        for key, array in arrays.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _umask() -> int:

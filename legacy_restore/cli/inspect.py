@@ -7,7 +7,7 @@ from typing import Any, Dict
 
 from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
 from legacy_restore.cli import output
-from legacy_restore.errors import EXIT_INPUT
+from legacy_restore.errors import exit_code_of
 from legacy_restore.report.refusal import finding_lines
 from legacy_restore.report.table import align, human_bytes
 
@@ -33,8 +33,7 @@ def run(args: argparse.Namespace) -> int:
             output.print_json(_as_json(checkpoint))
         else:
             output.print_text(_as_text(checkpoint))
-        is_faulty = any(finding.is_input_fault for finding in checkpoint.findings)
-    return EXIT_INPUT if is_faulty else 0
+        return exit_code_of(checkpoint.findings)
 
 
 def _as_json(checkpoint: Checkpoint) -> Dict[str, Any]:

@@ -7,12 +7,13 @@ corrupt or not supported, 4 a fault of this program, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
 from typing import Any, List, Optional
 
-from absl import app
+from absl import app, flags
 from absl.flags import argparse_flags
 
 from legacy_restore import __version__, errors
@@ -61,7 +62,10 @@ def _parse(argv: List[str]) -> argparse.Namespace:
             "--json", action="store_true", help="print the report as JSON on stdout"
         )
         sub.set_defaults(module=command)
-    args: argparse.Namespace = parser.parse_args(argv[1:])
+    try:
+        args: argparse.Namespace = parser.parse_args(argv[1:])
+    except flags.Error as error:  # Such as a flag file that is not there.
+        parser.error(str(error))
     if args.command is None:
         parser.error("name a command: " + ", ".join(one.NAME for one in _COMMANDS))
     return args
@@ -88,8 +92,9 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _say(args: argparse.Namespace, error: errors.LegacyRestoreError) -> int:
-    if args.json:
-        output.print_json(_error_json(error))
+    if args.json and sys.stdout is not None:
+        with contextlib.suppress(errors.FileError):
+            output.print_json(_error_json(error))
     output.log(f"{type(error).__name__}: {error}")
     return error.exit_code
 

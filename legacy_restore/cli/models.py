@@ -93,8 +93,12 @@ def models_of(args: argparse.Namespace) -> List[Model]:
 
 
 def connections_of(args: argparse.Namespace) -> Dict[str, str]:
-    """Returns the connections that the flags describe, or None when there are none."""
-    return {one.name: one.value for one in args.connect}
+    """Returns the connections that the flags describe.
+
+    Raises:
+      UsageError: An input is connected twice.
+    """
+    return _single(args.connect, "connect")
 
 
 def _of(name: str, values: List[Named]) -> List[str]:
@@ -148,7 +152,7 @@ def load_builder(model: str, target: Any) -> Callable[[], Any]:
             f"--builder: there is no module {module_name!r} in {os.getcwd()} or among "
             "the installed packages"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failure(target, error) from error
     for part in function.split("."):
         if not hasattr(found, part):
@@ -157,7 +161,7 @@ def load_builder(model: str, target: Any) -> Callable[[], Any]:
     return found  # type: ignore[return-value]
 
 
-def _import_failure(target: str, error: Exception) -> errors.BuildError:
+def _import_failure(target: str, error: BaseException) -> errors.BuildError:
     return errors.BuildError(
         f"--builder: {target} cannot be imported: {type(error).__name__}: {error}"
     )

@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+from legacy_restore import errors
+
 
 def make_printable(*streams: Any) -> None:
     """Lets streams print any key: what their encoding lacks comes escaped."""
@@ -15,15 +17,27 @@ def make_printable(*streams: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """Prints a result."""
-    print(text, flush=True)
+    """Prints a result.
+
+    Raises:
+      FileError: Standard output is closed or cannot be written to.
+    """
+    if sys.stdout is None:
+        raise errors.FileError("standard output is closed: the result is lost")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise errors.FileError(f"standard output: {error}") from error
 
 
 def print_json(data: Any) -> None:
     """Prints a result as JSON."""
-    print(json.dumps(data, indent=2), flush=True)
+    print_text(json.dumps(data, indent=2))
 
 
 def log(text: str) -> None:
-    """Prints what is no result."""
-    print(text, file=sys.stderr, flush=True)
+    """Prints what is no result; with no standard error, nowhere."""
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)

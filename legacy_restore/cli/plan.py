@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from legacy_restore.cli import models, output
-from legacy_restore.errors import EXIT_INPUT, EXIT_REFUSED
+from legacy_restore.errors import exit_code_of
 
 NAME = "plan"
 HELP = "Show which variable comes from which key, and what stands in the way."
@@ -29,7 +29,4 @@ def run(args: argparse.Namespace) -> int:
         output.print_json(found.to_json())
     else:
         output.print_text(str(found))
-    if found.ok:
-        return 0
-    is_input_fault = any(finding.is_input_fault for finding in found.findings)
-    return EXIT_INPUT if is_input_fault else EXIT_REFUSED
+    return exit_code_of(found.findings)

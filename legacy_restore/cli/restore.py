@@ -41,6 +41,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Restores, checks, runs what is fed, and prints the reports."""
+    if args.output == "":
+        raise errors.UsageError("--output: the name is empty")
     if args.feed and not args.output:
         raise errors.UsageError("--feed needs --output=FILE.npz")
     if args.output and os.path.exists(args.output) and not args.overwrite:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import traceback
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from legacy_restore.graph import variables as variables_lib
@@ -60,7 +62,7 @@ class BuiltModel:
 class BuilderFailure(Exception):
     """A builder failed; the cause is what it raised, if it raised."""
 
-    def __init__(self, finding: Finding, cause: Optional[Exception] = None) -> None:
+    def __init__(self, finding: Finding, cause: Optional[BaseException] = None) -> None:
         """Takes the finding and what the builder raised."""
         super().__init__(finding.message)
         self.finding = finding
@@ -99,16 +101,20 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     ]
     findings += _orphans(model, variable_names, objects)
     owned = {name: objects[name] for name in variable_names if name in objects}
-    findings += ownership.claims(model.name, operations)
+    findings += ownership.claims(
+        model.name, operations, [leaf.value for leaf in leaves(outputs)]
+    )
+    findings += _vocabulary_findings(model, tables)
+    findings += ownership.shared_storage(model.name, owned.values())
     ownership.add(model.name, owned.values(), operations)
     findings += _partition_findings(model, owned)
     findings += _escape_findings(model, owned)
-    _log.info("built model %r: %d variables", model.name, len(owned))
+    _log.debug("built model %r: %d variables", model.name, len(owned))
     return BuiltModel(
         model=model,
         spec=_spec(model, owned, local_names),
         variables=owned,
-        inputs=_inputs(model, operations),
+        inputs=_inputs(model, operations, outputs),
         outputs=outputs,
         table_initializers=tables,
         findings=tuple(findings),
@@ -130,23 +136,44 @@ def _run_builder(model: Model) -> Any:
                 )
             )
         try:
-            return model.build()
-        except Exception as error:
+            outputs = model.build()
+            if tf.get_default_graph().finalized:
+                raise RuntimeError("it finalised the graph: variables need operations")
+            return outputs
+        except (Exception, SystemExit) as error:
             raise BuilderFailure(_builder_finding(model, error), error) from error
 
 
-def _builder_finding(model: Model, error: Exception) -> Finding:
+def _builder_finding(model: Model, error: BaseException) -> Finding:
     text = str(error).strip().splitlines()
     return Finding(
         KINDS["builder-failed"],
         getattr(model.build, "__qualname__", repr(model.build)),
-        f"{type(error).__name__}: {text[0] if text else ''}"[:300],
+        f"{_place(error)}{type(error).__name__}: {text[0] if text else ''}"[:300],
         model=model.name,
     )
 
 
+def _place(error: BaseException) -> str:
+    """File and line of the innermost code that is no installed package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [one for one in frames if "site-packages" not in one.filename]
+    if len(own) < 2:  # Our own call of the builder is always there.
+        return ""
+    return f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}: "
+
+
 def _check_outputs(graph: Any, model: Model, outputs: Any) -> None:
-    for leaf in leaves(outputs):
+    try:
+        found = leaves(outputs)
+    except TypeError as error:
+        text = f"what it returned is no nest of tensors: {error}"
+        raise _bad_outputs(model, text, error) from error
+    paths = [leaf.path for leaf in found]
+    if len(set(paths)) < len(paths):
+        text = f"two of its outputs have the path {_first_twice(paths)!r}"
+        raise _bad_outputs(model, text, ValueError(text))
+    for leaf in found:
         if leaf.value is None:
             continue
         try:
@@ -156,17 +183,24 @@ def _check_outputs(graph: Any, model: Model, outputs: Any) -> None:
                 graph.as_graph_element(part)
         except (TypeError, ValueError, AttributeError) as error:
             where = f"its output {leaf.path!r}" if leaf.path else "what it returned"
-            raise BuilderFailure(
-                Finding(
-                    KINDS["builder-failed"],
-                    getattr(model.build, "__qualname__", repr(model.build)),
-                    f"{where} is a {type(leaf.value).__name__}, which this graph "
-                    "cannot compute",
-                    model=model.name,
-                    hint="return tensors that the builder made, in any nest",
-                ),
-                error,
-            ) from error
+            kind = type(leaf.value).__name__
+            text = f"{where} is a {kind}, which this graph cannot compute"
+            raise _bad_outputs(model, text, error) from error
+
+
+def _first_twice(names: Sequence[str]) -> str:
+    return next(name for place, name in enumerate(names) if name in names[:place])
+
+
+def _bad_outputs(model: Model, message: str, cause: Exception) -> BuilderFailure:
+    finding = Finding(
+        KINDS["builder-failed"],
+        getattr(model.build, "__qualname__", repr(model.build)),
+        message,
+        model=model.name,
+        hint="return tensors that the builder made, in any nest",
+    )
+    return BuilderFailure(finding, cause)
 
 
 def _collected_variables() -> List[Any]:
@@ -199,16 +233,32 @@ def _spec(model: Model, owned: Mapping[str, Any], local_names: Set[str]) -> Mode
     )
 
 
-def _inputs(model: Model, operations: Sequence[Any]) -> Dict[str, Input]:
+def _inputs(model: Model, operations: Sequence[Any], outputs: Any) -> Dict[str, Input]:
     found = {}
+    needed = _needed_for(outputs)
     for operation in operations:
         if operation.type in _PLACEHOLDERS:
             name = operation.name
             if variables_lib.is_under(name, model.scope):
                 name = name[len(model.scope) + 1 :]
-            is_required = _PLACEHOLDERS[operation.type]
+            # Labels, say, are no input of what the builder returned.
+            is_required = _PLACEHOLDERS[operation.type] and operation.name in needed
             found[name] = Input(operation.outputs[0], is_required)
     return found
+
+
+def _needed_for(outputs: Any) -> Set[str]:
+    """The names of all operations on which a nest of tensors depends."""
+    parts = tf.nest.flatten(outputs, expand_composites=True)
+    stack = [one.op for one in parts if hasattr(one, "op")]
+    seen: Set[str] = set()
+    while stack:
+        operation = stack.pop()
+        if operation.name not in seen:
+            seen.add(operation.name)
+            stack.extend(tensor.op for tensor in operation.inputs)
+            stack.extend(operation.control_inputs)
+    return seen
 
 
 def _saveable_findings(model: Model) -> List[Finding]:
@@ -221,6 +271,27 @@ def _saveable_findings(model: Model) -> List[Finding]:
         )
         for item in tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
     ]
+
+
+def _vocabulary_findings(model: Model, tables: Sequence[Any]) -> List[Finding]:
+    """Finds vocabulary files that are not there before a table asks for them."""
+    findings = []
+    for operation in tables:
+        if not operation.type.startswith("InitializeTableFromTextFile"):
+            continue
+        name = tf.get_static_value(operation.inputs[1])
+        path = "" if name is None else os.fsdecode(name.item())
+        if path and not os.path.isfile(path):
+            findings.append(
+                Finding(
+                    KINDS["vocabulary-missing"],
+                    path,
+                    f"{operation.name} reads it",
+                    model=model.name,
+                    hint="the builder names the file: give it one that is there",
+                )
+            )
+    return findings
 
 
 def _orphans(

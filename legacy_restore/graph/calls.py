@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+import collections.abc
+from typing import Any, Dict, Mapping, Sequence
 
 import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.building import Input
 from legacy_restore.graph.nest import leaves, pack
+from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tf import tf
+
+
+def merge(
+    model: str, feeds: Sequence[Any], inputs: Mapping[str, Any]
+) -> Dict[Any, Any]:
+    """Returns what a call gives by position and by name as one mapping.
+
+    Raises:
+      InputError: What is given by position is no mapping, or something is given twice.
+    """
+    if len(feeds) > 1 or not all(
+        isinstance(one, collections.abc.Mapping) for one in feeds
+    ):
+        raise errors.InputError(
+            f"model {model!r} takes arrays by name, or one mapping of arrays",
+            hint=f'restored["{model}"](images=array), or restored["{model}"]'
+            '({"images": array})',
+        )
+    given: Dict[Any, Any] = dict(feeds[0]) if feeds else {}
+    both = set(given) & set(inputs)
+    if both:
+        raise errors.InputError(
+            f"model {model!r}: {', '.join(sorted(both))} is given twice"
+        )
+    return {**given, **inputs}
 
 
 def feeds_of(
@@ -27,7 +54,12 @@ def feeds_of(
         have the shape or dtype that the placeholder asks for.
     """
     names = {inputs[name].tensor.name: name for name in inputs}
-    named = {_name_of(model, key, names, inputs): value for key, value in given.items()}
+    named: Dict[str, Any] = {}
+    for key, value in given.items():
+        name = _name_of(model, key, names, inputs)
+        if name in named:
+            raise errors.InputError(f"model {model!r}: {name!r} is given twice")
+        named[name] = value
     missing = [
         name for name, one in inputs.items() if one.is_required and name not in named
     ]
@@ -86,14 +118,16 @@ def _array(model: str, name: str, placeholder: Any, value: Any) -> np.ndarray:
     where = f"model {model!r}, input {name!r}"
     if isinstance(value, tf.Tensor):
         value = _value_of(where, value)
-    array = np.asarray(value)
     wanted = placeholder.dtype.base_dtype
-    _check_dtype(where, array, wanted)
+    if wanted == tf.string:
+        array = _as_texts(where, value)
+    else:
+        array = _as_numbers(where, value, wanted)
     if not placeholder.shape.is_compatible_with(array.shape):
         raise errors.InputError(
             f"{where} takes shape {placeholder.shape}, got {array.shape}"
         )
-    return array.astype(wanted.as_numpy_dtype, copy=False)
+    return array
 
 
 def _value_of(where: str, tensor: Any) -> np.ndarray:
@@ -107,30 +141,78 @@ def _value_of(where: str, tensor: Any) -> np.ndarray:
         ) from None
 
 
-def _check_dtype(where: str, array: np.ndarray, wanted: Any) -> None:
-    if wanted == tf.string:
-        if array.dtype.kind not in "OSU":
-            raise errors.InputError(f"{where} takes text, got {array.dtype}")
-        return
-    # TensorFlow would turn 1.7 into 1 for an integer placeholder without a word.
-    if not np.can_cast(array.dtype, wanted.as_numpy_dtype, "same_kind"):
-        raise errors.InputError(
-            f"{where} takes {wanted.name}, got {array.dtype}, which would lose values"
-        )
+def _as_texts(where: str, value: Any) -> np.ndarray:
+    # As objects: arrays of a fixed width lose zero bytes at the end of a text.
+    array = np.asarray(value, dtype=object)
+    for one in array.flat:
+        if not isinstance(one, (str, bytes)):
+            raise errors.InputError(f"{where} takes text, got a {type(one).__name__}")
+    return array
 
 
-def run_outputs(session: Any, outputs: Any, feeds: Mapping[Any, np.ndarray]) -> Any:
+def _as_numbers(where: str, value: Any, wanted: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise errors.InputError(f"{where} takes an array: {error}") from None
+    target = np.dtype(wanted.as_numpy_dtype)
+    if np.can_cast(array.dtype, target, "safe"):
+        return array.astype(target, copy=False)
+    is_integer = array.dtype.kind in "iu" and wanted.is_integer
+    is_floating = array.dtype.kind in "iuf" and wanted.is_floating
+    # TensorFlow would turn 1.7 into 1, and 300 into 44, without a word.
+    if is_integer or is_floating or np.can_cast(array.dtype, target, "same_kind"):
+        with np.errstate(over="ignore"):
+            cast = array.astype(target)
+        if _holds_the_same(cast, array, is_integer):
+            return cast
+    raise errors.InputError(
+        f"{where} takes {wanted.name}, got {array.dtype}, which would lose values"
+    )
+
+
+def _holds_the_same(cast: np.ndarray, array: np.ndarray, is_integer: bool) -> bool:
+    """Whether no integer has wrapped around, and no number become infinite."""
+    if is_integer:
+        return bool(np.array_equal(cast, array))
+    wide = cast.astype(np.complex128 if cast.dtype.kind == "c" else np.float64)
+    return not bool(np.any(np.isinf(wide) & ~np.isinf(array)))
+
+
+def run_outputs(
+    model: str, session: Any, outputs: Any, feeds: Mapping[Any, np.ndarray]
+) -> Any:
     """Computes a nest of tensors.
 
+    Operations in the nest are not run: that of an old training script is likely to be
+    its initialiser or its training step, which would change the weights.
+
     Args:
+      model: The model's name, for messages.
       session: The session.
-      outputs: A nest of tensors and operations; None stays None.
+      outputs: A nest of tensors; operations in it and None come back as None.
       feeds: What to feed.
 
     Returns:
       The same nest with arrays.
+
+    Raises:
+      InputError: TensorFlow cannot compute it from what was fed.
     """
     values = [leaf.value for leaf in leaves(outputs)]
-    wanted = [value for value in values if value is not None]
-    computed = iter(session.run(wanted, feeds))
-    return pack(outputs, [None if one is None else next(computed) for one in values])
+    wanted = [value for value in values if is_computed(value)]
+    try:
+        computed = iter(session.run(wanted, feeds))
+    except tf.errors.CancelledError:
+        raise  # The session was closed meanwhile.
+    except tf.errors.OpError as error:
+        raise errors.InputError(
+            f"model {model!r} cannot compute its outputs from what was fed: "
+            f"{reason_of(error)}"
+        ) from error
+    return pack(outputs, [next(computed) if is_computed(v) else None for v in values])
+
+
+def is_computed(leaf: Any) -> bool:
+    """Returns whether a leaf of a builder's outputs has a value."""
+    return leaf is not None and not isinstance(leaf, tf.Operation)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Iterator, List, Optional, Sequence
 
+import numpy as np
+
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum, open_checkpoint
 from legacy_restore.graph.plan import GraphPlan
@@ -42,7 +44,7 @@ def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[Ch
         values = _fetch(session, variables)
         for row, value in zip(batch, values):
             yield _check(plan, row, value)
-        _log.info("checked %s", batch[-1].variable.name)
+        _log.debug("checked %s", batch[-1].variable.name)
 
 
 def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
@@ -61,11 +63,19 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
 
 def _fetch(session: Any, variables: List[Any]) -> List[Optional[Any]]:
     try:
-        return list(session.run(variables))
+        return [_as_array(value) for value in session.run(variables)]
     except tf.errors.FailedPreconditionError:
         if len(variables) == 1:
             return [None]
-        return [value for one in variables for value in _fetch(session, [one])]
+        # By halves: one variable without a value must not cost a run for each.
+        middle = len(variables) // 2
+        first, second = variables[:middle], variables[middle:]
+        return [*_fetch(session, first), *_fetch(session, second)]
+
+
+def _as_array(value: Any) -> Any:
+    # A session gives a scalar string as bytes, from which NumPy cuts zeros at the end.
+    return np.array(value, dtype=object) if isinstance(value, bytes) else value
 
 
 def _check(plan: GraphPlan, row: PlanRow, value: Optional[Any]) -> CheckRow:
@@ -86,10 +96,11 @@ def _check(plan: GraphPlan, row: PlanRow, value: Optional[Any]) -> CheckRow:
 
 
 def _expected_crc(plan: GraphPlan, row: PlanRow) -> int:
-    checkpoint = plan.opened[row.model].checkpoint
+    opened = plan.opened[row.model]
+    checkpoint = opened.checkpoint
     key = str(row.key)
     if checkpoint.entry(key).crc32c is None:
         # It has to be read: from files opened for that, and closed again.
-        with open_checkpoint(checkpoint.prefix) as again:
+        with open_checkpoint(opened.prefix + ".index") as again:
             return again.contents_crc(key)
     return checkpoint.contents_crc(key)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph.building import BuiltModel, Input
-from legacy_restore.graph.nest import leaves
+from legacy_restore.graph.nest import leaves, pack
+from legacy_restore.graph.tf import tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,14 @@ def parse_connections(
     Raises:
       UsageError: A model does not exist, or its inputs would depend on itself.
     """
-    connections = []
+    if not isinstance(connect, collections.abc.Mapping) or not all(
+        isinstance(name, str) for name in [*connect, *connect.values()]
+    ):
+        raise errors.UsageError(
+            f"connect: {connect!r} is no mapping of names",
+            hint='connect={"b/x": "a/y"}',
+        )
+    found = []
     for to, come_from in connect.items():
         target, _, input_name = to.partition("/")
         source, _, output = come_from.partition("/")
@@ -49,9 +58,9 @@ def parse_connections(
                 raise errors.UsageError(
                     f"connect: there is no model {name!r}; there is {', '.join(models)}"
                 )
-        connections.append(Connection(source, output, target, input_name))
-    _check_no_circle(connections)
-    return connections
+        found.append(Connection(source, output, target, input_name))
+    _check_no_circle(found)
+    return found
 
 
 def _check_no_circle(connections: Sequence[Connection]) -> None:
@@ -77,14 +86,51 @@ def connect_models(
     Raises:
       UsageError: An input or output does not exist, or its type does not fit.
     """
-    for one in connections:
-        _rewire(one, built)
+    wired = dict(built)
+    for name in _sources_first(built, connections):
+        own = [one for one in connections if one.target == name]
+        if own:
+            wired[name] = _rewired(wired, name, own)
     return {
-        name: _with_upstream(model, built, connections) for name, model in built.items()
+        name: _with_upstream(model, wired, connections) for name, model in wired.items()
     }
 
 
-def _rewire(one: Connection, built: Mapping[str, BuiltModel]) -> None:
+def _sources_first(
+    names: Iterable[str], connections: Sequence[Connection]
+) -> List[str]:
+    """Returns the models, each after those that feed it; there are no circles."""
+    ordered: List[str] = []
+    waiting = list(names)
+    while waiting:
+        fed = {one.target for one in connections if one.source in waiting}
+        ordered += [name for name in waiting if name not in fed]
+        waiting = [name for name in waiting if name in fed]
+    return ordered
+
+
+def _rewired(
+    built: Mapping[str, BuiltModel], name: str, connections: Sequence[Connection]
+) -> BuiltModel:
+    """Puts outputs in the place of a model's inputs, also where it returns an input."""
+    values = {}
+    for one in connections:
+        placeholder, value = _ends(one, built)
+        values[placeholder.name] = value
+        for consumer in placeholder.consumers():
+            for index, taken in enumerate(consumer.inputs):
+                if taken.name == placeholder.name:
+                    consumer._update_input(index, value)
+    outputs = built[name].outputs
+    replaced = [
+        values.get(getattr(leaf.value, "name", None), leaf.value)
+        for leaf in leaves(outputs)
+    ]
+    return dataclasses.replace(built[name], outputs=pack(outputs, replaced))
+
+
+def _ends(one: Connection, built: Mapping[str, BuiltModel]) -> Tuple[Any, Any]:
+    """Returns the placeholder and the output that comes in its place."""
     inputs = built[one.target].inputs
     if one.input not in inputs:
         raise errors.UsageError(
@@ -104,23 +150,19 @@ def _rewire(one: Connection, built: Mapping[str, BuiltModel]) -> None:
             f"connect: {one.target}/{one.input} is {_type_of(placeholder)}, "
             f"{one.source}/{one.output} is {_type_of(value)}"
         )
-    for consumer in placeholder.consumers():
-        for index, taken in enumerate(consumer.inputs):
-            if taken.name == placeholder.name:
-                consumer._update_input(index, value)
+    return placeholder, value
 
 
 def _fits(placeholder: Any, value: Any) -> bool:
-    if getattr(value, "dtype", None) != placeholder.dtype:
+    if not isinstance(value, tf.Tensor) or value.dtype != placeholder.dtype:
         return False
     return bool(placeholder.shape.is_compatible_with(value.shape))
 
 
 def _type_of(tensor: Any) -> str:
-    dtype = getattr(tensor, "dtype", None)
-    if dtype is None:
+    if not isinstance(tensor, tf.Tensor):
         return f"no tensor but a {type(tensor).__name__}"
-    return f"{dtype.base_dtype.name}{tensor.shape}"
+    return f"{tensor.dtype.base_dtype.name}{tensor.shape}"
 
 
 def _with_upstream(
@@ -140,5 +182,12 @@ def _with_upstream(
             for key, value in upstream.inputs.items():
                 # What comes from further up already carries its model's name.
                 is_own = key in built[one.source].inputs
-                inputs[f"{one.source}/{key}" if is_own else key] = value
+                path = f"{one.source}/{key}" if is_own else key
+                if path in own:
+                    raise errors.UsageError(
+                        f"connect: {path!r} is an input of model {name!r}, and of the "
+                        f"model {one.source!r} that feeds it",
+                        hint="give one of the models another name",
+                    )
+                inputs[path] = value
     return dataclasses.replace(model, inputs=inputs)

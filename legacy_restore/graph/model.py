@@ -100,11 +100,10 @@ def _check_scope(name: str, scope: Optional[str]) -> str:
 
 
 def _check_rules(name: str, rules: Sequence[Rename]) -> Tuple[Rename, ...]:
-    if isinstance(rules, (str, Rename)) or not all(
-        isinstance(rule, Rename) for rule in rules
-    ):
+    found: Tuple[Any, ...] = tuple(rules) if isinstance(rules, Iterable) else (None,)
+    if not all(isinstance(rule, Rename) for rule in found):
         raise errors.UsageError(f"model {name!r}: rules takes a list of Rename")
-    return tuple(rules)
+    return found
 
 
 def check_models(models: Iterable[Model]) -> List[Model]:
@@ -116,7 +115,10 @@ def check_models(models: Iterable[Model]) -> List[Model]:
     """
     if isinstance(models, Model):
         raise errors.UsageError("models have to be a list", hint="[model]")
-    found = list(models)
+    try:
+        found = list(models)
+    except TypeError:
+        raise errors.UsageError(f"{models!r} is no list of models") from None
     strangers = [one for one in found if not isinstance(one, Model)]
     if not found or strangers:
         what = f"{strangers[0]!r} is not a Model" if strangers else "there is no model"

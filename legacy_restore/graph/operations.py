@@ -10,6 +10,7 @@ The buffers that were read become the variables, so this takes no memory.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -44,12 +45,13 @@ class RestoreOperations:
             for saver in self.savers.values()
         ]
 
-    def feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, str]:
+    def feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, bytes]:
         """Returns what to feed so that each model is read from its prefix."""
+        # Bytes, because the name of a directory need not be valid UTF-8.
         return {
             self._graph.get_tensor_by_name(
                 saver.saver_def.filename_tensor_name
-            ): prefixes[name]
+            ): os.fsencode(prefixes[name])
             for name, saver in self.savers.items()
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
@@ -35,6 +35,10 @@ _INPUT_KINDS = {
 }
 
 
+Stamp = Tuple[int, int, int]
+"""Number, size and time of change of a file."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Opened:
     """A model's checkpoint as it was when the plan was made.
@@ -42,12 +46,16 @@ class Opened:
     Attributes:
       source: What a plan needs to know of it.
       checkpoint: The checkpoint; only its index was read.
-      stamps: Size and time of change of each of its files.
+      prefix: Its prefix, absolute: the directory may change before the restore.
+      paths: The paths of its files, absolute.
+      stamps: What tells each of its files from another, by absolute path.
     """
 
     source: Source
     checkpoint: Checkpoint
-    stamps: Mapping[str, Tuple[int, int]]
+    prefix: str
+    paths: Sequence[str]
+    stamps: Mapping[str, Stamp]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,25 +128,27 @@ def _open(model: Model) -> Opened:
     # The data files are not opened: nothing stays open with a plan.
     checkpoint = open_checkpoint(model.checkpoint)
     entries = {entry.key: entry for entry in checkpoint.entries()}
-    _log.info("opened %s: %d tensors", checkpoint.prefix, len(entries))
+    _log.debug("opened %s: %d tensors", checkpoint.prefix, len(entries))
     source = Source(
         location=checkpoint.location,
         format=checkpoint.format,
         entries=entries,
         findings=tuple(checkpoint.findings),
     )
-    return Opened(source, checkpoint, file_stamps(checkpoint.paths()))
+    paths = [os.path.abspath(path) for path in checkpoint.paths()]
+    prefix = os.path.abspath(checkpoint.prefix)
+    return Opened(source, checkpoint, prefix, paths, file_stamps(paths))
 
 
-def file_stamps(paths: Iterable[str]) -> Dict[str, Tuple[int, int]]:
-    """Returns size and time of change of files, by path; absent ones are left out."""
+def file_stamps(paths: Iterable[str]) -> Dict[str, Stamp]:
+    """Returns what tells files from others, by path; absent ones are left out."""
     stamps = {}
     for path in paths:
         try:
             status = os.stat(path)
         except OSError:
             continue
-        stamps[path] = (status.st_size, status.st_mtime_ns)
+        stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
     return stamps
 
 

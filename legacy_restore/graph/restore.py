@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import time
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
 
@@ -15,6 +14,7 @@ from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.plan import GraphPlan, file_stamps
 from legacy_restore.graph.plan import plan as make_plan
+from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.reports import ModelReport, RestoreReport
 from legacy_restore.graph.restored import Restored
 from legacy_restore.graph.tf import tf
@@ -22,7 +22,7 @@ from legacy_restore.planning.hints import waiver_hints
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
-from legacy_restore.report.table import human_bytes
+from legacy_restore.report.table import cut_names, human_bytes
 
 _log = logging.getLogger("legacy_restore")
 
@@ -69,9 +69,13 @@ def restore(
     _refuse_unless_ok(plan)
     _refuse_if_changed(plan)
     planned = time.monotonic()
+    if config is not None and not isinstance(config, tf.ConfigProto):
+        raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
     session = tf.Session(graph=plan.graph, config=config)
     try:
         _read_and_assign(session, plan)
+        # What was read is what was planned only if no file was replaced meanwhile.
+        _refuse_if_changed(plan)
         _initialize_rest(session, plan)
     except BaseException:
         session.close()
@@ -92,7 +96,7 @@ def _refuse_unless_ok(plan: GraphPlan) -> None:
         what = f"{unfit} of {len(model.rows)} variables" if unfit else "it"
         headline = f"model {model.name!r}: {what} cannot be restored{where}"
     else:
-        names = ", ".join(model.name for model in refused)
+        names = cut_names([model.name for model in refused])
         headline = (
             f"{len(refused)} of {len(plan.models)} models cannot be restored: {names}"
         )
@@ -139,15 +143,10 @@ def _read_and_assign(session: Any, plan: GraphPlan) -> None:
     if not operations:
         return
     names = list(plan.operations.savers)
-    checkpoints = {name: plan.opened[name].checkpoint for name in names}
-    # Absolute: TensorFlow resolves a path when it reads, which may be after a chdir.
-    prefixes = {name: os.path.abspath(one.prefix) for name, one in checkpoints.items()}
-    files = {
-        name: [os.path.abspath(path) for path in one.paths()]
-        for name, one in checkpoints.items()
-    }
+    prefixes = {name: plan.opened[name].prefix for name in names}
+    files = {name: plan.opened[name].paths for name in names}
     size = sum(row.entry.nbytes for row in plan.rows if row.entry is not None)
-    _log.info("reading %s from %d checkpoints", human_bytes(size), len(names))
+    _log.debug("reading %s from %d checkpoints", human_bytes(size), len(names))
     try:
         with readable_prefixes(files, prefixes) as readable:
             session.run(operations, plan.operations.feeds(readable))
@@ -167,32 +166,29 @@ def _faults(plan: GraphPlan) -> List[Finding]:
     for model in plan.models:
         rows = model.rows_to(Action.RESTORE)
         if rows and model.location is not None:
-            found = _faults_of(model.location.prefix, [str(row.key) for row in rows])
+            prefix = plan.opened[model.name].prefix
+            found = _faults_of(prefix, [str(row.key) for row in rows])
             findings += [dataclasses.replace(one, model=model.name) for one in found]
     return findings
 
 
 def _faults_of(prefix: str, keys: List[str]) -> List[Finding]:
     try:
-        with open_checkpoint(prefix) as checkpoint:
+        # By its index: a directory may have the name of the prefix.
+        with open_checkpoint(prefix + ".index") as checkpoint:
             found = list(errors_of(checkpoint.findings))
             for key in keys:
                 try:
                     checkpoint.verify_tensor(key)
-                except errors.CheckpointError as error:
+                except errors.LegacyRestoreError as error:
                     found += error.findings
             return found
-    except errors.CheckpointError as error:
+    except errors.LegacyRestoreError as error:
         return [Finding(KINDS["corrupt"], prefix, error.message)]
 
 
 def _failure(error: Exception) -> Finding:
-    message = str(getattr(error, "message", error)).strip().splitlines()
-    return Finding(
-        KINDS["restore-failed"],
-        type(error).__name__,
-        message[0][:300] if message else "",
-    )
+    return Finding(KINDS["restore-failed"], type(error).__name__, reason_of(error))
 
 
 def _initialize_rest(session: Any, plan: GraphPlan) -> None:
@@ -212,7 +208,7 @@ def _initialize_rest(session: Any, plan: GraphPlan) -> None:
     ]
     for operations in [*waves, tables]:
         if operations:
-            _log.info("running %d initialisers", len(operations))
+            _log.debug("running %d initialisers", len(operations))
             _run_initializers(session, operations)
 
 
@@ -220,15 +216,21 @@ def _run_initializers(session: Any, operations: List[Any]) -> None:
     try:
         session.run(operations)
     except tf.errors.OpError as error:
-        culprit = error.op.name if error.op is not None else operations[0].name
-        message = str(error.message).strip().splitlines()
         finding = Finding(
-            KINDS["initializer-failed"], culprit, message[0][:300] if message else ""
+            KINDS["initializer-failed"], _culprit(error, operations), reason_of(error)
         )
         raise errors.RestoreError(
             refusal_text("an initialiser failed; no session was left", [finding]),
             findings=[finding],
         ) from error
+
+
+def _culprit(error: Any, operations: List[Any]) -> str:
+    """The operation that failed; TensorFlow 2 does not tell one inside a function."""
+    if error.op is not None:
+        return str(error.op.name)
+    first, rest = operations[0].name, len(operations) - 1
+    return f"{first} or one of {rest} more" if rest else str(first)
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Type
 
@@ -29,7 +30,8 @@ class RestoredModel:
       variables: The ``tf.Variable`` objects that the builder created, in that order.
       report: What was restored.
       saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
-        checkpoint's own keys, or None for a model that restores none.
+        checkpoint's own keys, or None for a model that restores none. Where TensorFlow
+        executes eagerly, it works only inside of ``with restored.graph.as_default()``.
     """
 
     def __init__(
@@ -53,16 +55,17 @@ class RestoredModel:
         """The names of the inputs that have no default."""
         return [name for name, one in self._built.inputs.items() if one.is_required]
 
-    def __call__(self, feeds: Optional[Mapping[Any, Any]] = None, **inputs: Any) -> Any:
+    def __call__(self, *feeds: Mapping[Any, Any], **inputs: Any) -> Any:
         """Computes the model's outputs.
 
         Args:
-          feeds: Arrays by the name of the input without the scope, or by its tensor;
-            for names that are no Python identifiers.
+          *feeds: At most one mapping of arrays by the name of the input without the
+            scope, or by its tensor; for names that are no Python identifiers.
           **inputs: Arrays by the name of the input.
 
         Returns:
-          The nest that the builder returned, with arrays for tensors.
+          The nest that the builder returned, with arrays for tensors and None for
+          operations, which are never run.
 
         Raises:
           InputError: An input is missing, unknown or unusable, or the builder returned
@@ -70,22 +73,14 @@ class RestoredModel:
           ClosedError: The session was closed.
         """
         session = self._owner.session
-        if all(leaf.value is None for leaf in leaves(self.outputs)):
+        if not any(calls.is_computed(leaf.value) for leaf in leaves(self.outputs)):
             raise errors.InputError(
-                f"model {self.name!r} has no outputs: its builder returned none"
+                f"model {self.name!r} has no outputs: its builder returned no tensor"
             )
-        both = set(feeds or ()) & set(inputs)
-        if both:
-            raise errors.InputError(
-                f"model {self.name!r}: {', '.join(sorted(both))} is given twice"
-            )
-        given = {**(feeds or {}), **inputs}
+        given = calls.merge(self.name, feeds, inputs)
         checked = calls.feeds_of(self.name, self._built.inputs, given)
-        try:
-            return calls.run_outputs(session, self.outputs, checked)
-        except (RuntimeError, tf.errors.CancelledError):
-            self._owner.session  # noqa: B018 - raises when closed meanwhile
-            raise
+        with self._owner.closing_is_ours():
+            return calls.run_outputs(self.name, session, self.outputs, checked)
 
     def __repr__(self) -> str:
         return f"<RestoredModel {self.name!r}: {len(self.variables)} variables>"
@@ -125,10 +120,7 @@ class Restored(Mapping[str, RestoredModel]):
           ClosedError: It was closed.
         """
         if self._is_closed:
-            raise errors.ClosedError(
-                f"the session of {', '.join(self._models)} was closed",
-                hint="keep what you need of it, or restore again",
-            )
+            raise self._closed()
         return self._session
 
     def check(self) -> CheckReport:
@@ -139,7 +131,28 @@ class Restored(Mapping[str, RestoredModel]):
         Raises:
           ClosedError: The session was closed.
         """
-        return check_session(self.session, self.plan)
+        session = self.session
+        with self.closing_is_ours():
+            return check_session(session, self.plan)
+
+    @contextlib.contextmanager
+    def closing_is_ours(self) -> Iterator[None]:
+        """Turns what TensorFlow says of a closed session into ``ClosedError``."""
+        try:
+            yield
+        except tf.errors.CancelledError as error:
+            raise self._closed() from error
+        except RuntimeError as error:
+            # TensorFlow has no type of its own for it (BaseSession._run).
+            if "closed Session" in str(error):
+                raise self._closed() from error
+            raise
+
+    def _closed(self) -> errors.ClosedError:
+        return errors.ClosedError(
+            f"the session of {', '.join(self._models)} was closed",
+            hint="keep what you need of it, or restore again",
+        )
 
     def close(self) -> None:
         """Closes the session; may be called twice."""

@@ -11,7 +11,7 @@ import logging
 from legacy_restore import errors
 
 # It takes seconds: commands show this line meanwhile.
-logging.getLogger("legacy_restore").info("loading TensorFlow")
+logging.getLogger("legacy_restore").debug("loading TensorFlow")
 try:
     import tensorflow.compat.v1 as tf
 except ImportError as error:

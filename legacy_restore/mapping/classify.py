@@ -59,7 +59,9 @@ _SLOT = re.compile(
 _PARTITION = re.compile(r"(?:t|part)_\d+")
 _EMA = re.compile(r"ExponentialMovingAverage(?:_\d+)?")
 _POWER = re.compile(r"beta[12]_power(?:_\d+)?")
-_STEP = re.compile(r"(?:global_step|iterations?|iter|epoch|step|save_counter)(?:_\d+)?")
+# Some count in floating point; a float of another name may be a weight.
+_GLOBAL_STEP = re.compile(r"global_step(?:_\d+)?")
+_STEP = re.compile(r"(?:iterations?|iter|epoch|step|save_counter)(?:_\d+)?")
 _DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 
 _INTEGERS = frozenset(["int32", "int64", "uint32", "uint64", "int16", "uint16"])
@@ -85,20 +87,24 @@ def _classify(entry: TensorEntry, by_key: Mapping[str, TensorEntry]) -> Classifi
             return scalar
     if not base:
         return Classified(TensorClass.WEIGHT, "not known as training state")
-    if _EMA.fullmatch(last):
-        return Classified(TensorClass.EMA, f"average of {base}")
-    if _SLOT.fullmatch(last):
-        owner = _owner(base, by_key)
-        if owner is not None and _is_slot_of(entry, last, owner):
-            return Classified(TensorClass.SLOT, f"{last} of {owner.key}")
+    owner = _owner(base, by_key)
+    if owner is None:
+        return Classified(TensorClass.WEIGHT, "not known as training state")
+    # An average of a tensor, as hand-written batch normalisation keeps it, is a weight.
+    if _EMA.fullmatch(last) and entry.shape == owner.shape:
+        return Classified(TensorClass.EMA, f"average of {owner.key}")
+    if _SLOT.fullmatch(last) and _is_slot_of(entry, last, owner):
+        return Classified(TensorClass.SLOT, f"{last} of {owner.key}")
     return Classified(TensorClass.WEIGHT, "not known as training state")
 
 
 def _classify_scalar(entry: TensorEntry, last: str) -> Optional[Classified]:
     if _POWER.fullmatch(last) and entry.dtype not in _INTEGERS:
         return Classified(TensorClass.POWER, f"scalar named {last}")
-    if _STEP.fullmatch(last):
+    if _GLOBAL_STEP.fullmatch(last):
         return Classified(TensorClass.STEP, f"scalar named {last}")
+    if _STEP.fullmatch(last) and entry.dtype in _INTEGERS:
+        return Classified(TensorClass.STEP, f"{entry.dtype} scalar named {last}")
     # Old code counts with tf.Variable(0, trainable=False) and names it nothing.
     if _DEFAULT_NAME.fullmatch(last) and entry.dtype in _INTEGERS:
         return Classified(TensorClass.STEP, f"{entry.dtype} scalar without a name")

@@ -27,6 +27,10 @@ def check_patterns(argument: str, patterns: Sequence[str]) -> Tuple[str, ...]:
         raise errors.UsageError(
             f"{argument} takes a list of patterns", hint=f"{argument}=[{patterns!r}]"
         )
+    try:
+        patterns = tuple(patterns)
+    except TypeError:
+        raise errors.UsageError(f"{argument} takes a list of patterns") from None
     for pattern in patterns:
         try:
             re.compile(pattern)

@@ -79,7 +79,7 @@ def _foreign_prefix(
         other.model.name
         for other in inputs
         if other.model is not model
-        and match.prefix in (other.model.scope, other.model.name)
+        and _ends_in(match.prefix, (other.model.scope, other.model.name))
     ]
     if not match.prefix or not owners:
         return []
@@ -94,6 +94,10 @@ def _foreign_prefix(
     return [finding]
 
 
+def _ends_in(prefix: str, scopes: Sequence[str]) -> bool:
+    return any(f"/{prefix}".endswith(f"/{scope}") for scope in scopes)
+
+
 def _with_swap_hint(
     findings: List[Finding], one: PlanInput, inputs: Sequence[PlanInput]
 ) -> List[Finding]:
@@ -105,7 +109,9 @@ def _with_swap_hint(
     for other in inputs:
         if other is one or other.source is None:
             continue
-        if explained_by(one.model, other.source):
+        # A checkpoint that fits its own model too says nothing: the two are alike.
+        fits_here = explained_by(one.model, other.source)
+        if fits_here and not explained_by(other.model, other.source):
             hint = (
                 f"the checkpoint of model {other.model.name!r} holds all variables of "
                 f"{one.model.name!r}: are the two swapped?"

@@ -56,22 +56,52 @@ def candidates_by_rules(
 
 
 def candidates_by_names(
-    model: ModelSpec, variables: Sequence[VariableSpec], keys: Iterable[str]
+    model: ModelSpec,
+    variables: Sequence[VariableSpec],
+    keys: Iterable[str],
+    num_required: int,
 ) -> List[Candidate]:
-    """Returns all candidates that names alone give, the likeliest first.
+    """Returns the candidates that names alone give, the likeliest first.
+
+    All that can explain the model are among them.
 
     Args:
       model: The model.
       variables: Those of its variables that are to be matched.
       keys: The checkpoint's keys.
+      num_required: How many of the variables have to have a key.
     """
     known = set(keys)
+    as_they_are = {variable.name: variable.name for variable in variables}
     local_names = {variable.name: variable.local_name for variable in variables}
-    return [
-        _by_names("names as they are", {name: name for name in local_names}, known),
+    found = [
+        _by_names("names as they are", as_they_are, known),
         _by_names(f"names without {model.scope}/", local_names, known),
-        *_under_prefixes(model.scope, local_names, known),
+        *_under_prefixes(model.scope, local_names, known, num_required),
     ]
+    once = _without_repeated_scope(model.scope, local_names)
+    if once != local_names:
+        label = f"names without {model.scope}/, also where slots repeat it"
+        found.append(_by_names(label, once, known))
+        found.extend(_under_prefixes(model.scope, once, known, num_required))
+    return found
+
+
+def _without_repeated_scope(
+    scope: str, local_names: Mapping[str, str]
+) -> Dict[str, str]:
+    """The local names as they would be had the model been built without its scope.
+
+    A slot that an optimizer makes under a scope is called by the scope and the whole
+    name of its variable, which has the scope too: ``m/m/dense/kernel/Adam``.
+    """
+    names = set(local_names)
+
+    def once(local: str) -> str:
+        owner = local.rpartition("/")[0]
+        return local[len(scope) + 1 :] if owner in names else local
+
+    return {name: once(local) for name, local in local_names.items()}
 
 
 def _by_names(label: str, wanted: Mapping[str, str], known: Set[str]) -> Candidate:
@@ -80,13 +110,16 @@ def _by_names(label: str, wanted: Mapping[str, str], known: Set[str]) -> Candida
 
 
 def _under_prefixes(
-    scope: str, local_names: Mapping[str, str], known: Set[str]
+    scope: str, local_names: Mapping[str, str], known: Set[str], num_required: int
 ) -> List[Candidate]:
-    """One candidate for each scope of the checkpoint that holds a wanted name."""
-    found = []
-    for prefix, _ in _prefixes_of(set(local_names.values()), known).most_common():
-        if prefix == scope + "/":
-            continue  # The names as they are, which have a candidate already.
+    """One candidate for each scope of the checkpoint that may hold the whole model."""
+    counts = _prefixes_of(set(local_names.values()), known)
+    # The names as they are have a candidate already.
+    counts.pop(scope + "/", None)
+    found: List[Candidate] = []
+    for prefix, count in counts.most_common():
+        if found and count < num_required:
+            break  # It cannot explain the model; the first one shows how near it is.
         keys = {name: prefix + local for name, local in local_names.items()}
         candidate = _by_names(f"{prefix} in the place of {scope}/", keys, known)
         found.append(dataclasses.replace(candidate, prefix=prefix.rstrip("/")))

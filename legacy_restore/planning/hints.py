@@ -46,5 +46,7 @@ def _all_names(plan: Plan, model: str, argument: str) -> List[str]:
 def _hint(model: str, argument: str, patterns: List[str]) -> str:
     shown = ", ".join(f'"{pattern}"' for pattern in patterns[:_MAX_PATTERNS])
     rest = ", ..." if len(patterns) > _MAX_PATTERNS else ""
-    flag = f"--{argument}='{model}:{patterns[0]}'"
-    return f"{argument}=[{shown}{rest}] for {model!r}   or   {flag}"
+    flags = " ".join(
+        f"--{argument}='{model}:{one}'" for one in patterns[:_MAX_PATTERNS]
+    )
+    return f"{argument}=[{shown}{rest}] for {model!r}   or   {flags}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import List, Optional, Sequence, Set, Tuple
 
@@ -15,6 +16,7 @@ from legacy_restore.planning.proposals import propose_rules
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec, type_text
 from legacy_restore.planning.suggestions import Suggester
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import cut_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,13 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     if model.rules:
         candidates = candidates_lib.candidates_by_rules(wanted, renamed)
     else:
-        candidates = candidates_lib.candidates_by_names(model, wanted, source.entries)
+        waived = waivers.permitted(
+            model.allow_missing, (variable.local_name for variable in wanted)
+        )
+        required = {one.local_name for one in wanted if one.local_name not in waived}
+        candidates = candidates_lib.candidates_by_names(
+            model, wanted, source.entries, len(required)
+        )
     choice = _choose(model, wanted, source, candidates)
     if choice is None:
         return _ambiguous(model, wanted, source, candidates, findings)
@@ -73,7 +81,10 @@ def match_model(model: ModelSpec, source: Source) -> Match:
 def explained_by(model: ModelSpec, source: Source) -> bool:
     """Returns whether a checkpoint holds every variable of a model, by names alone."""
     wanted = [variable for variable in model.variables if not variable.is_local]
-    found = candidates_lib.candidates_by_names(model, wanted, source.entries)
+    names = {variable.local_name for variable in wanted}
+    found = candidates_lib.candidates_by_names(
+        model, wanted, source.entries, len(names)
+    )
     return bool(wanted) and any(
         candidates_lib.explains(candidate, wanted, source.entries)
         for candidate in found
@@ -110,8 +121,11 @@ def _explaining(
     permitted = waivers.permitted(
         model.allow_missing, (variable.local_name for variable in wanted)
     )
+    # That nothing is matched would explain a model whose variables may all be missing,
+    # also where the checkpoint has them and they do not fit.
+    matching = [candidate for candidate in candidates if candidate.table]
     full = []
-    for candidate in candidates:
+    for candidate in matching or candidates:
         required = [
             variable
             for variable in wanted
@@ -139,14 +153,14 @@ def _ambiguous(
         f"{candidate.table.get(variable.name)} ({candidate.label})"
         for candidate in full
     )
-    others = sorted(set(full[1].table.values()) - set(full[0].table.values()))
-    patterns = waivers.suggest(others, source.entries)
+    left = leftovers_of(model, source, set(full[0].table.values())).weights
+    patterns = waivers.suggest(left, source.entries)
     finding = Finding(
         KINDS["ambiguous-match"],
         variable.name,
         f"it could be {ways}",
         model=model.name,
-        hint=f"allow_unused={patterns!r} takes the first way" if others else None,
+        hint=f"allow_unused={patterns!r} takes the first way" if left else None,
     )
     rows = tuple(PlanRow(model.name, one, Action.REFUSE) for one in model.variables)
     return Match("more than one way", rows, (*findings, finding))
@@ -162,6 +176,7 @@ def _rows(
         model.allow_missing, (variable.local_name for variable in model.variables)
     )
     suggester = Suggester([source.entries[key] for key in left])
+    claims = collections.Counter(choice.table.values())
     rows = []
     findings: List[Finding] = []
     for variable in model.variables:
@@ -180,6 +195,9 @@ def _rows(
         elif not candidates_lib.fits(variable, entry):
             action = Action.REFUSE
             findings.append(_misfit(model, variable, entry.dtype, entry.shape))
+        elif claims[entry.key] > 1:
+            action = Action.REFUSE
+            findings.append(_shared_key(model, variable, entry.key))
         rows.append(PlanRow(model.name, variable, action, entry))
     return rows, findings
 
@@ -213,6 +231,16 @@ def _misfit(
     )
 
 
+def _shared_key(model: ModelSpec, variable: VariableSpec, key: str) -> Finding:
+    return Finding(
+        KINDS["key-claimed-twice"],
+        variable.name,
+        f"another variable of the model matches {key} too",
+        model=model.name,
+        hint="give each variable a name of its own inside the scope",
+    )
+
+
 def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Finding]:
     findings = [
         Finding(
@@ -228,7 +256,7 @@ def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Fin
             Finding(
                 KINDS["rule-collision"],
                 name,
-                "both " + " and ".join(keys) + " get this name",
+                f"{len(keys)} keys get this name: {cut_names(keys)}",
                 model=model.name,
             )
         )

@@ -132,6 +132,7 @@ KINDS = _catalogue(
     _input_error("shard-missing", "data file missing"),
     _input_error("shard-truncated", "data file too short"),
     _input_error("tensor-corrupt", "tensor does not match its checksum"),
+    _input_error("vocabulary-missing", "vocabulary file missing"),
     _input_error("checkpoint-changed", "files changed since the plan was made"),
     _input_error("restore-failed", "TensorFlow could not read the checkpoint"),
     # Models and scopes.
@@ -146,6 +147,7 @@ KINDS = _catalogue(
     _error("shape-mismatch", "shape differs"),
     _error("dtype-mismatch", "dtype differs"),
     _error("unused-weights", "weights left in the checkpoint"),
+    _error("key-claimed-twice", "two variables on one key"),
     _error("ambiguous-match", "more than one way to match"),
     _error("foreign-prefix", "keys carry the scope of another model"),
     _error("rule-collision", "two keys on one name"),

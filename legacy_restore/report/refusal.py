@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Tuple
 
 from legacy_restore.report.findings import Finding
-from legacy_restore.report.table import align, cut
+from legacy_restore.report.table import align, cut, printable
 
 _MAX_LINES = 15
 _MAX_HINTS = 3
@@ -29,7 +29,7 @@ def refusal_text(
     found = [finding for finding in findings if finding.is_error]
     hints = _hint_lines(found, more_hints)
     room = _MAX_LINES - 1 - (len(hints) + 1 if hints else 0) - 1
-    lines = [headline]
+    lines = [printable(headline)]
     if found:
         lines += ["", *_grouped(found, room)]
     if hints:
@@ -68,13 +68,17 @@ def _shares(wanted: Sequence[int], room: int) -> List[int]:
 
 def finding_lines(findings: Sequence[Finding], indent: str) -> List[str]:
     """Returns one aligned line for each finding."""
-    rows = [_cells(finding) for finding in findings]
+    models = {finding.model for finding in findings}
+    rows = [_cells(finding, with_model=len(models) > 1) for finding in findings]
     return align(rows, indent) if rows else []
 
 
-def _cells(finding: Finding) -> Tuple[str, str, str]:
+def _cells(finding: Finding, with_model: bool) -> Tuple[str, str, str]:
     told = [text for text in (_found(finding), finding.message) if text]
-    return (finding.subject, finding.expected or "", "   ".join(told))
+    # A variable's name begins with its scope; a key or a pattern does not say whose.
+    is_told = finding.model is None or finding.subject.startswith(f"{finding.model}/")
+    owner = f"{finding.model}: " if with_model and not is_told else ""
+    return (owner + finding.subject, finding.expected or "", "   ".join(told))
 
 
 def _found(finding: Finding) -> str:
@@ -84,8 +88,6 @@ def _found(finding: Finding) -> str:
 
 
 def _hint_lines(findings: Sequence[Finding], more: Sequence[str]) -> List[str]:
-    hints: List[str] = []
-    for hint in [*(finding.hint for finding in findings), *more]:
-        if hint is not None and hint not in hints:
-            hints.append(hint)
-    return [f"{_INDENT}try: {hint}" for hint in hints[:_MAX_HINTS]]
+    found = [finding.hint for finding in findings]
+    hints = dict.fromkeys(hint for hint in [*found, *more] if hint is not None)
+    return [f"{_INDENT}try: {printable(hint)}" for hint in list(hints)[:_MAX_HINTS]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import List, Sequence
 
+_MAX_CELL = 240
+
 
 def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> List[str]:
     """Returns one line for each row, the columns aligned to the left.
@@ -12,11 +14,27 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> List[str]:
       rows: Cells; all rows have the same number of them.
       indent: What every line begins with.
     """
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    shown = [[_clip(printable(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown)]
     return [
         (indent + "  ".join(c.ljust(w) for c, w in zip(row, widths))).rstrip()
-        for row in rows
+        for row in shown
     ]
+
+
+def printable(text: str) -> str:
+    """Returns a text as it can be shown in one line.
+
+    What stands in a file, such as a key, must not be able to end the line or to move
+    the cursor.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
 
 
 def cut(lines: Sequence[str], room: int, indent: str = "  ") -> List[str]:
@@ -25,6 +43,12 @@ def cut(lines: Sequence[str], room: int, indent: str = "  ") -> List[str]:
         return list(lines)
     kept = list(lines[: max(room - 1, 0)])
     return [*kept, f"{indent}... and {len(lines) - len(kept)} more"]
+
+
+def cut_names(names: Sequence[str], room: int = 4) -> str:
+    """Returns names in one line; what is left out is counted."""
+    rest = len(names) - room
+    return ", ".join(names[:room]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def human_bytes(count: int) -> str:

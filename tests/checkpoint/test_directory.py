@@ -6,9 +6,9 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.directory import (
-    incomplete,
     incompleteness,
     list_candidates,
+    newest_whole,
 )
 from tests.checkpoint.builders import BundleBuilder, shard_path, small_checkpoint
 
@@ -59,8 +59,11 @@ def test_reason_names_the_file_that_is_at_fault(tmp_path):
     assert incompleteness(prefix)
 
 
-def test_only_the_incomplete_are_given_with_their_reasons(tmp_path):
-    small_checkpoint(tmp_path / "model-1")
-    os.remove(shard_path(small_checkpoint(tmp_path / "model-2")))
-    faults = incomplete(list_candidates(str(tmp_path)))
-    assert [one.step for one in faults] == [2]
+def test_the_newest_complete_of_each_name_is_found_from_the_highest_step_down(tmp_path):
+    for name in ("a-1", "a-2", "b-7"):
+        small_checkpoint(tmp_path / name)
+    os.remove(shard_path(small_checkpoint(tmp_path / "a-3")))
+    (tmp_path / "a-0.index").write_bytes(b"damaged, and never looked at")
+    found = newest_whole(list_candidates(str(tmp_path)))
+    assert [one.name for one in found.whole] == ["a-2", "b-7"]
+    assert [one.name for one in found.faults] == ["a-3"]

@@ -655,3 +655,27 @@ def test_hint_of_a_directory_that_is_both_can_be_typed(run):
     saved_model(run)
     hinted = refused(run).hint.split(": ")[-1]
     assert resolve_location(hinted).prefix == str(run / "model.ckpt-200")
+
+
+def copied(run, tmp_path):
+    """A copy of a run whose state file names the original by its whole path."""
+    write_state(run, run / "model.ckpt-100")
+    copy = tmp_path / "copy"
+    shutil.copytree(str(run), str(copy))
+    return copy
+
+
+def test_copied_directory_means_the_copy(run, tmp_path):
+    copy = copied(run, tmp_path)
+    location = resolve_location(copy)
+    assert location.prefix == str(copy / "model.ckpt-100")
+    assert ids_of(location) == ["state-file-moved"]
+
+
+def test_copied_directory_that_has_changed_is_refused_with_both(run, tmp_path):
+    copy = copied(run, tmp_path)
+    BundleBuilder().add("w", [1.0]).write(copy / "model.ckpt-100")
+    error = refused(copy)
+    assert [one.id for one in error.findings] == ["location-ambiguous"]
+    for folder in (run, copy):
+        assert str(folder / "model.ckpt-100") in error.message

@@ -52,3 +52,17 @@ def test_pickles_are_never_loaded(tmp_path):
 def test_a_directory_that_is_not_there_is_an_error_of_ours(tmp_path):
     with pytest.raises(errors.FileError):
         arrays.write_npz(str(tmp_path / "no" / "out.npz"), {"m": np.zeros(1)})
+
+
+def test_any_name_can_be_written(tmp_path):
+    path = str(tmp_path / "out.npz")
+    arrays.write_npz(path, {"file": np.arange(2), "args": np.arange(3)})
+    with np.load(path) as found:
+        assert sorted(found) == ["args", "file"]
+
+
+def test_an_archive_instead_of_an_array_is_an_error_of_ours(tmp_path):
+    path = tmp_path / "feed.npy"
+    path.write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(errors.FileError):
+        arrays.read_npy(str(path))

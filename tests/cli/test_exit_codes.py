@@ -192,3 +192,45 @@ def test_flags_can_come_from_a_file(tmp_path):
         "denoiser",
         "classifier",
     ]
+
+
+LOCATION = str(DIGITS / "checkpoints" / "denoiser")
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import sys\nsys.exit(0)\n", "import sys\ndef build():\n    sys.exit(0)\n"],
+    ids=["at import", "in the builder"],
+)
+def test_old_code_that_exits_does_not_end_well(tmp_path, code):
+    (tmp_path / "nets.py").write_text(code)
+    done = run("plan", f"--model=m={LOCATION}", "--builder=m=nets:build", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "SystemExit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inspect", "--flagfile=no such file"),
+        ("plan", *DENOISER, "--connect=a/x=b/y", "--connect=a/x=c/y"),
+        ("restore", *DENOISER, "--output="),
+    ],
+)
+def test_more_that_cannot_be_meant_is_usage(arguments):
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_full_disk_is_no_fault_of_ours():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "legacy_restore", "inspect", LOCATION],
+            cwd=str(ROOT),
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr

@@ -1,0 +1,59 @@
+"""What to type to permit what a plan refuses."""
+
+from legacy_restore.planning.assemble import PlanInput, make_plan
+from legacy_restore.planning.hints import waiver_hints
+from tests.planning.specs import model, source, variable
+
+
+def hints(one, of_it):
+    return waiver_hints(make_plan([PlanInput(one, of_it)]))
+
+
+def test_a_good_plan_has_no_hints():
+    assert hints(model("a"), source("a")) == []
+
+
+def test_missing_variables_are_permitted_by_their_scope_where_all_of_it_is_missing():
+    names = ["net/w", "logits/w", "logits/b"]
+    [hint] = hints(model(*names), source("net/w"))
+    assert hint == (
+        "allow_missing=[\"logits/.*\"] for 'm'   or   --allow_missing='m:logits/.*'"
+    )
+
+
+def test_missing_variables_are_permitted_one_by_one_where_others_are_there():
+    [hint] = hints(model("net/w", "net/b"), source("net/w"))
+    assert hint.startswith('allow_missing=["net/b"]')
+
+
+def test_left_weights_are_permitted_without_what_is_taken():
+    [hint] = hints(model("net/w"), source("net/w", "net/b", "old/w", "old/b"))
+    assert hint.startswith('allow_unused=["net/b", "old/.*"]')
+
+
+def test_there_is_a_hint_for_each_waiver():
+    found = hints(model("a", "b/x", "b/y"), source("a", "z/w", "z/v", "z/u"))
+    assert [hint.partition("=")[0] for hint in found] == [
+        "allow_missing",
+        "allow_unused",
+    ]
+
+
+def test_many_patterns_are_cut():
+    names = [f"{letter}/w" for letter in "abcdefgh"]
+    [hint] = hints(model("z", *names), source("z"))
+    assert '"d/.*", ...]' in hint
+
+
+def test_other_shapes_have_no_waiver():
+    assert hints(model(variable("a", [9])), source("a")) == []
+
+
+def test_patterns_typed_as_they_are_hinted_permit_the_plan():
+    one, of_it = model("a", "x/b", "x/c"), source("a", "y.z/b", "y.z/c", "y.z/d")
+    typed = {}
+    for hint in hints(one, of_it):
+        argument, _, rest = hint.partition("=")
+        typed[argument] = tuple(eval(rest[: rest.index("]") + 1]))
+    permitted = model("a", "x/b", "x/c", **typed)
+    assert make_plan([PlanInput(permitted, of_it)]).ok

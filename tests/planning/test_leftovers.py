@@ -1,0 +1,43 @@
+"""What a match leaves in the checkpoint."""
+
+from legacy_restore.planning.leftovers import leftovers_of
+from tests.planning.specs import entry, ids, model, source
+
+
+def test_nothing_is_left_of_a_checkpoint_that_is_taken_whole():
+    left = leftovers_of(model("a"), source("a"), {"a"})
+    assert (left.weights, left.waivable, left.findings) == ((), (), ())
+    assert not left.refuses
+
+
+def test_weights_and_training_state_are_told_apart():
+    left = leftovers_of(model("w"), source("w", "w/Adam", "z", "b"), {"w"})
+    assert left.weights == ("b", "z")
+    assert left.waivable == ("b", "w/Adam", "z")
+    assert ids(left.findings) == [
+        "unused-weights",
+        "unused-training-state",
+        "unused-weights",
+    ]
+    assert left.refuses
+
+
+def test_permitted_weights_do_not_refuse():
+    left = leftovers_of(model("w", allow_unused=("b",)), source("w", "b"), {"w"})
+    assert left.weights == ("b",)
+    assert ids(left.findings) == ["unused-weights-waived"]
+    assert not left.refuses
+
+
+def test_a_slot_is_known_by_its_variable_although_that_is_taken():
+    left = leftovers_of(model("w"), source("w", "w/Momentum"), {"w"})
+    assert ids(left.findings) == ["unused-training-state"]
+
+
+def test_findings_say_what_a_key_was_taken_for_and_why():
+    left = leftovers_of(model("w"), source(entry("beta1_power", [])), set())
+    [finding] = left.findings
+    assert finding.subject == "beta1_power"
+    assert finding.message == "optimizer accumulator: scalar named beta1_power"
+    assert finding.found == "float32[]"
+    assert finding.waiver is None

@@ -1,0 +1,95 @@
+"""The text of a refusal."""
+
+import pytest
+
+from legacy_restore.report.findings import KINDS, Finding, Severity
+from legacy_restore.report.refusal import refusal_text
+
+ERRORS = [kind for kind in KINDS.values() if kind.severity is Severity.ERROR]
+
+
+def missing(number, **more):
+    return Finding(KINDS["missing-key"], f"m/layer_{number}/w", **more)
+
+
+def test_a_refusal_says_what_where_expected_and_found():
+    text = refusal_text(
+        "nothing was changed",
+        [
+            Finding(
+                KINDS["shape-mismatch"],
+                "m/logits/biases",
+                expected="float32[5]",
+                found="float32[1001]",
+                hint="type this",
+            ),
+            Finding(KINDS["missing-key"], "m/w", "is gone", expected="float32[2]"),
+        ],
+        ["or that"],
+    )
+    assert text == "\n".join(
+        [
+            "nothing was changed",
+            "",
+            "  shape differs",
+            "    m/logits/biases  float32[5]  found: float32[1001]",
+            "  missing in the checkpoint",
+            "    m/w  float32[2]  is gone",
+            "",
+            "  try: type this",
+            "  try: or that",
+        ]
+    )
+
+
+def test_remarks_are_not_in_a_refusal():
+    text = refusal_text(
+        "refused", [missing(1), Finding(KINDS["location-resolved"], "some place")]
+    )
+    assert "m/layer_1/w" in text
+    assert "some place" not in text
+
+
+def test_a_refusal_without_findings_is_its_headline():
+    assert refusal_text("refused", []) == "refused"
+
+
+def test_the_same_hint_is_given_once():
+    text = refusal_text("refused", [missing(1, hint="do"), missing(2, hint="do")])
+    assert text.count("try: do") == 1
+
+
+@pytest.mark.parametrize("hints", [0, 1, 9])
+@pytest.mark.parametrize("kinds", [1, 2, 5, 6, 9, len(ERRORS)])
+@pytest.mark.parametrize("each", [1, 2, 7, 3000])
+def test_a_refusal_has_at_most_15_lines(kinds, each, hints):
+    found = [
+        Finding(kind, f"{kind.id} {number}", hint=f"{kind.id} {number}")
+        for kind in ERRORS[:kinds]
+        for number in range(each)
+    ]
+    more = [f"hint {number}" for number in range(hints)]
+    text = refusal_text("refused", found, more)
+    assert len(text.splitlines()) <= 15
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 5])
+def test_every_kind_is_named_and_what_is_cut_is_counted(kinds):
+    found = [
+        Finding(kind, str(number)) for kind in ERRORS[:kinds] for number in "ab" * 9
+    ]
+    text = refusal_text("refused", found)
+    assert all(kind.title in text for kind in ERRORS[:kinds])
+    assert text.count("... and ") == kinds
+
+
+def test_a_small_group_is_shown_whole_beside_a_large_one():
+    found = [missing(number) for number in range(500)]
+    found += [Finding(KINDS["unused-rule"], f"rule {number}") for number in range(3)]
+    text = refusal_text("refused", found)
+    assert all(f"rule {number}" in text for number in range(3))
+
+
+def test_too_many_kinds_for_their_findings_are_counted():
+    text = refusal_text("refused", [Finding(kind, "x") for kind in ERRORS[:9]])
+    assert f"{ERRORS[0].title}: 1" in text
