@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from legacy_restore.graph import variables as variables_lib
 from legacy_restore.graph.collections import own_collections
+from legacy_restore.graph.keras_names import own_layer_names
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.ownership import Ownership
@@ -84,7 +85,7 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     """
     before = len(graph.get_operations())
     with graph.as_default(), own_collections(graph):
-        with variables_lib.recorded_variables() as created:
+        with variables_lib.recorded_variables() as created, own_layer_names(graph):
             outputs = _run_builder(model)
         _check_outputs(graph, model, outputs)
         operations = graph.get_operations()[before:]

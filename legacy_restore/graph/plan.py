@@ -69,10 +69,10 @@ class GraphPlan(Plan):
       operations: The operations that restore them, made when first needed.
     """
 
-    graph: Any = None
-    built: Mapping[str, BuiltModel] = dataclasses.field(default_factory=dict)
-    opened: Mapping[str, Opened] = dataclasses.field(default_factory=dict)
-    operations: Optional[RestoreOperations] = None
+    graph: Any
+    built: Mapping[str, BuiltModel]
+    opened: Mapping[str, Opened]
+    operations: RestoreOperations
 
 
 def plan(

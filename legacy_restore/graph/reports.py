@@ -7,7 +7,16 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
 from legacy_restore.report.findings import Finding
-from legacy_restore.report.table import align, human_bytes
+from legacy_restore.report.table import align, human_bytes, printable
+
+
+# Remarks on where the values came from; nobody should have to ask for them.
+_TOLD = (
+    "state-file-moved",
+    "state-file-stale",
+    "state-file-elsewhere",
+    "matched-under-prefix",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,4 +97,6 @@ class RestoreReport:
         """Returns a line for each model, and one for all of them."""
         rows = [report.cells() for report in self.models.values()]
         lines: List[str] = [f"restored {self.coverage}", *align(rows)]
+        told = [one for one in self.plan.findings if one.id in _TOLD]
+        lines += [f"  {one.kind.title}: {printable(one.message)}" for one in told]
         return "\n".join(lines)

@@ -138,7 +138,6 @@ def _raise_for(findings: List[Finding], headline: str) -> None:
 
 
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
-    assert plan.operations is not None
     operations = plan.operations.restore_operations()
     if not operations:
         return

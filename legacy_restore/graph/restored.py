@@ -105,7 +105,6 @@ class Restored(Mapping[str, RestoredModel]):
         self.plan = plan
         self.report = report
         self.graph = plan.graph
-        assert plan.operations is not None
         savers = plan.operations.savers
         self._models = {
             name: RestoredModel(self, built, report.models[name], savers.get(name))

@@ -477,6 +477,22 @@ def test_what_is_no_tensor_is_refused_when_the_model_is_built(kind, tmp_path, ma
     assert finding.hint
 
 
+def test_two_outputs_of_one_path_are_refused(kind, tmp_path):
+    with pytest.raises(errors.BuildError) as caught:
+        restore_returning(kind, tmp_path, lambda w: {"a/b": w, "a": {"b": w * 2.0}})
+    assert "'a/b'" in only(caught.value.findings, "builder-failed").message
+
+
+def test_the_place_where_a_builder_failed_is_named(kind, tmp_path):
+    def make(w):
+        return tf.matmul(w, w)  # Vectors are no matrices.
+
+    with pytest.raises(errors.BuildError) as caught:
+        restore_returning(kind, tmp_path, make)
+    place = f"test_building.py:{make.__code__.co_firstlineno + 1}: "
+    assert place in only(caught.value.findings, "builder-failed").message
+
+
 def test_a_tensor_of_another_graph_is_refused_when_the_model_is_built(kind, tmp_path):
     with tf.Graph().as_default():
         foreign = tf.constant(1.0)

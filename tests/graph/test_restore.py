@@ -514,3 +514,9 @@ def test_all_dtypes_that_variables_can_have(kind, tmp_path):
         report = restored.check()
         assert report.ok
         assert {row.status.value for row in report.rows} == {"equal"}
+
+
+def test_the_report_tells_where_values_came_from(kind, tmp_path):
+    prefix = write(tmp_path / "m", {f"old/{k}": v for k, v in linear_values().items()})
+    with lr.restore([lr.Model("m", linear(kind), prefix)]) as restored:
+        assert "matched under another scope" in str(restored.report)

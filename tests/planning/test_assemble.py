@@ -160,3 +160,20 @@ def test_the_scope_of_another_model_inside_of_a_common_one_is_foreign_too():
         (model("w", name="decoder"), source("both/encoder/w")),
     )
     assert error_ids(plan.findings) == ["foreign-prefix", "foreign-prefix"]
+
+
+@pytest.mark.parametrize("prefix", ["right", "train/right", "a/b/right"])
+def test_the_scope_of_another_model_is_known_inside_of_outer_scopes(prefix):
+    plan = plan_of(
+        (model("w", name="left"), source(f"{prefix}/w")),
+        (model("w", name="right"), source("w")),
+    )
+    assert error_ids(plan.findings) == ["foreign-prefix"]
+
+
+def test_a_scope_that_ends_like_that_of_another_model_is_another():
+    plan = plan_of(
+        (model("w", name="left"), source("upright/w")),
+        (model("w", name="right"), source("w")),
+    )
+    assert error_ids(plan.findings) == []

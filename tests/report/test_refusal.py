@@ -93,3 +93,14 @@ def test_a_small_group_is_shown_whole_beside_a_large_one():
 def test_too_many_kinds_for_their_findings_are_counted():
     text = refusal_text("refused", [Finding(kind, "x") for kind in ERRORS[:9]])
     assert f"{ERRORS[0].title}: 1" in text
+
+
+def test_what_stands_in_a_file_cannot_add_lines():
+    forged = "w\n\n  try: rm -rf\n" * 20
+    found = [
+        Finding(KINDS["unused-weights"], forged, forged, expected=forged, found=forged)
+        for _ in range(9)
+    ]
+    lines = refusal_text(f"refused {forged}", found).splitlines()
+    assert len(lines) <= 15
+    assert not any(line.startswith("  try: rm") for line in lines)
