@@ -9,7 +9,6 @@ from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.table import align, human_bytes, printable
 
-
 # Remarks on where the values came from; nobody should have to ask for them.
 _TOLD = (
     "state-file-moved",
