@@ -16,7 +16,7 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.location import Location
-from legacy_restore.checkpoint.slices import TensorSlice
+from legacy_restore.checkpoint.slices import TensorSlice, count_elements
 from legacy_restore.report.findings import Finding
 
 
@@ -46,10 +46,7 @@ class TensorEntry:
     @property
     def num_elements(self) -> int:
         """Number of elements, 1 for a scalar."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return count_elements(self.shape)
 
 
 class Checkpoint(Mapping[str, np.ndarray]):

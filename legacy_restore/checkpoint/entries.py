@@ -18,7 +18,7 @@ from typing import List, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import dtypes
-from legacy_restore.checkpoint.slices import Extent
+from legacy_restore.checkpoint.slices import Extent, count_elements
 from legacy_restore.checkpoint.wire import (
     BYTES,
     Field,
@@ -75,10 +75,7 @@ class BundleEntry:
     @property
     def num_elements(self) -> int:
         """Number of elements, 1 for a scalar."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return count_elements(self.shape)
 
 
 def parse_header(data: bytes) -> BundleHeader:

@@ -15,6 +15,14 @@ from typing import List, Optional, Sequence, Tuple
 _WHOLE_AXIS = -1
 
 
+def count_elements(shape: Sequence[int]) -> int:
+    """Returns the number of elements of a shape, 1 for a scalar."""
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
 @dataclasses.dataclass(frozen=True)
 class Extent:
     """What a slice takes of one axis.

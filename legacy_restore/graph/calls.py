@@ -8,7 +8,7 @@ from typing import Any, Dict, Mapping, Sequence
 import numpy as np
 
 from legacy_restore import errors
-from legacy_restore.graph.building import Input
+from legacy_restore.graph.interface import Input
 from legacy_restore.graph.nest import leaves, pack
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tf import tf

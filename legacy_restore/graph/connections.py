@@ -7,7 +7,8 @@ import dataclasses
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
-from legacy_restore.graph.building import BuiltModel, Input
+from legacy_restore.graph.building import BuiltModel
+from legacy_restore.graph.interface import Input
 from legacy_restore.graph.nest import leaves, pack
 from legacy_restore.graph.tf import tf
 

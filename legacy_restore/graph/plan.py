@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
-from legacy_restore.graph.building import BuilderFailure, BuiltModel, build_model
+from legacy_restore.graph.building import BuiltModel, build_model
 from legacy_restore.graph.connections import (
     Connection,
     connect_models,
@@ -18,6 +18,7 @@ from legacy_restore.graph.connections import (
 from legacy_restore.graph.model import Model, check_models
 from legacy_restore.graph.operations import RestoreOperations
 from legacy_restore.graph.ownership import Ownership
+from legacy_restore.graph.running import BuilderFailure
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan

@@ -7,6 +7,7 @@ import enum
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore.checkpoint import Location, TensorEntry
+from legacy_restore.checkpoint.slices import count_elements
 from legacy_restore.planning.spec import Shape, VariableSpec, type_text
 from legacy_restore.report.findings import Finding
 
@@ -48,10 +49,8 @@ class PlanRow:
         """Number of elements; of an unknown shape, that of the tensor, else 0."""
         if self.entry is not None:
             return self.entry.num_elements
-        count = 1
-        for size in self.variable.shape or (0,):
-            count *= size or 0
-        return 1 if self.variable.shape == () else count
+        shape = self.variable.shape
+        return 0 if shape is None else count_elements([size or 0 for size in shape])
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the row as JSON-ready data."""

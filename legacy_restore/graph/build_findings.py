@@ -1,0 +1,90 @@
+"""What cannot be restored in what a builder made, and what is remarkable in it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, List, Mapping, Sequence
+
+from legacy_restore.graph import variables as variables_lib
+from legacy_restore.graph.model import Model
+from legacy_restore.graph.tf import tf
+from legacy_restore.report.findings import KINDS, Finding
+
+
+def saveable_findings(model: Model) -> List[Finding]:
+    """Finds objects with values of their own, such as mutable tables."""
+    return [
+        Finding(
+            KINDS["saveable-object"],
+            str(getattr(item, "name", item)),
+            f"{type(item).__name__} objects have values that are not restored here",
+            model=model.name,
+        )
+        for item in tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+    ]
+
+
+def vocabulary_findings(model: Model, tables: Sequence[Any]) -> List[Finding]:
+    """Finds vocabulary files that are not there before a table asks for them."""
+    findings = []
+    for operation in tables:
+        if not operation.type.startswith("InitializeTableFromTextFile"):
+            continue
+        name = tf.get_static_value(operation.inputs[1])
+        path = "" if name is None else os.fsdecode(name.item())
+        if path and not os.path.isfile(path):
+            findings.append(
+                Finding(
+                    KINDS["vocabulary-missing"],
+                    path,
+                    f"{operation.name} reads it",
+                    model=model.name,
+                    hint="the builder names the file: give it one that is there",
+                )
+            )
+    return findings
+
+
+def orphan_findings(
+    model: Model, names: Sequence[str], objects: Mapping[str, Any]
+) -> List[Finding]:
+    """Finds variable operations that no ``tf.Variable`` stands for."""
+    return [
+        Finding(
+            KINDS["variable-without-object"],
+            name,
+            "no tf.Variable stands for it: imported, or made by a raw operation?",
+            model=model.name,
+        )
+        for name in names
+        if name not in objects
+    ]
+
+
+def partition_findings(model: Model, owned: Mapping[str, Any]) -> List[Finding]:
+    """Finds partitioned variables."""
+    owners = [variables_lib.partition_owner(variable) for variable in owned.values()]
+    return [
+        Finding(
+            KINDS["partitioned-variable"],
+            name,
+            f"it has {owners.count(name)} parts; such variables are not restored",
+            model=model.name,
+            hint="build the model without a partitioner",
+        )
+        for name in sorted(set(owners) - {""})
+    ]
+
+
+def escape_findings(model: Model, owned: Mapping[str, Any]) -> List[Finding]:
+    """Finds variables that are outside of their model's scope."""
+    return [
+        Finding(
+            KINDS["scope-escaped"],
+            name,
+            f"it is not in the scope {model.scope}/: matched by its whole name",
+            model=model.name,
+        )
+        for name in owned
+        if not variables_lib.is_under(name, model.scope)
+    ]

@@ -1,0 +1,59 @@
+"""What goes into a built model: its placeholders."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Sequence, Set
+
+from legacy_restore.graph.tf import tf
+from legacy_restore.graph.variables import is_under
+
+_PLACEHOLDERS = {"Placeholder": True, "PlaceholderWithDefault": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """A placeholder of a model.
+
+    Attributes:
+      tensor: The tensor to feed.
+      is_required: Whether it has no default and the model's outputs depend on it.
+    """
+
+    tensor: Any
+    is_required: bool
+
+
+def inputs_of(scope: str, operations: Sequence[Any], outputs: Any) -> Dict[str, Input]:
+    """Returns the placeholders of a model, by name without the scope.
+
+    Args:
+      scope: The model's scope.
+      operations: All operations that its builder created.
+      outputs: What its builder returned.
+    """
+    found = {}
+    needed = _needed_for(outputs)
+    for operation in operations:
+        if operation.type in _PLACEHOLDERS:
+            name = operation.name
+            if is_under(name, scope):
+                name = name[len(scope) + 1 :]
+            # Labels, say, are no input of what the builder returned.
+            is_required = _PLACEHOLDERS[operation.type] and operation.name in needed
+            found[name] = Input(operation.outputs[0], is_required)
+    return found
+
+
+def _needed_for(outputs: Any) -> Set[str]:
+    """The names of all operations on which a nest of tensors depends."""
+    parts = tf.nest.flatten(outputs, expand_composites=True)
+    stack = [one.op for one in parts if hasattr(one, "op")]
+    seen: Set[str] = set()
+    while stack:
+        operation = stack.pop()
+        if operation.name not in seen:
+            seen.add(operation.name)
+            stack.extend(tensor.op for tensor in operation.inputs)
+            stack.extend(operation.control_inputs)
+    return seen

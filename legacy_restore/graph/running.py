@@ -1,0 +1,114 @@
+"""Running a builder, and looking at what it returned."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any, Optional, Sequence
+
+from legacy_restore.graph.model import Model
+from legacy_restore.graph.nest import leaves
+from legacy_restore.graph.tf import tf
+from legacy_restore.report.findings import KINDS, Finding
+
+
+class BuilderFailure(Exception):
+    """A builder failed; the cause is what it raised, if it raised."""
+
+    def __init__(self, finding: Finding, cause: Optional[BaseException] = None) -> None:
+        """Takes the finding and what the builder raised."""
+        super().__init__(finding.message)
+        self.finding = finding
+        self.cause = cause
+
+
+def run_builder(model: Model) -> Any:
+    """Runs a builder in its model's scope of the default graph.
+
+    Raises:
+      BuilderFailure: It raised, or its scope was taken.
+    """
+    with tf.variable_scope(model.scope) as scope:
+        # Names of operations follow the name scope, those of tf.get_variable the
+        # variable scope: only where both agree is a model all in one place.
+        if scope.original_name_scope != model.scope + "/":
+            raise BuilderFailure(
+                Finding(
+                    KINDS["scope-in-use"],
+                    model.scope,
+                    "another model's builder has used it for operations of its own",
+                    model=model.name,
+                    hint="give the model another scope",
+                )
+            )
+        try:
+            outputs = model.build()
+            if tf.get_default_graph().finalized:
+                raise RuntimeError("it finalised the graph: variables need operations")
+            return outputs
+        except (Exception, SystemExit) as error:
+            raise BuilderFailure(_builder_finding(model, error), error) from error
+
+
+def _builder_finding(model: Model, error: BaseException) -> Finding:
+    text = str(error).strip().splitlines()
+    return Finding(
+        KINDS["builder-failed"],
+        getattr(model.build, "__qualname__", repr(model.build)),
+        f"{_place(error)}{type(error).__name__}: {text[0] if text else ''}"[:300],
+        model=model.name,
+    )
+
+
+def _place(error: BaseException) -> str:
+    """File and line of the innermost code that is no installed package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [one for one in frames if "site-packages" not in one.filename]
+    if len(own) < 2:  # Our own call of the builder is always there.
+        return ""
+    return f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}: "
+
+
+def check_outputs(graph: Any, model: Model, outputs: Any) -> None:
+    """Demands that a graph can compute all that a builder returned.
+
+    Raises:
+      BuilderFailure: It cannot, or two of the outputs have one path.
+    """
+    try:
+        found = leaves(outputs)
+    except TypeError as error:
+        text = f"what it returned is no nest of tensors: {error}"
+        raise _bad_outputs(model, text, error) from error
+    paths = [leaf.path for leaf in found]
+    if len(set(paths)) < len(paths):
+        text = f"two of its outputs have the path {_first_twice(paths)!r}"
+        raise _bad_outputs(model, text, ValueError(text))
+    for leaf in found:
+        if leaf.value is None:
+            continue
+        try:
+            if isinstance(leaf.value, (str, bytes)):
+                raise TypeError("a text is no tensor")
+            for part in tf.nest.flatten(leaf.value, expand_composites=True):
+                graph.as_graph_element(part)
+        except (TypeError, ValueError, AttributeError) as error:
+            where = f"its output {leaf.path!r}" if leaf.path else "what it returned"
+            kind = type(leaf.value).__name__
+            text = f"{where} is a {kind}, which this graph cannot compute"
+            raise _bad_outputs(model, text, error) from error
+
+
+def _first_twice(names: Sequence[str]) -> str:
+    return next(name for place, name in enumerate(names) if name in names[:place])
+
+
+def _bad_outputs(model: Model, message: str, cause: Exception) -> BuilderFailure:
+    finding = Finding(
+        KINDS["builder-failed"],
+        getattr(model.build, "__qualname__", repr(model.build)),
+        message,
+        model=model.name,
+        hint="return tensors that the builder made, in any nest",
+    )
+    return BuilderFailure(finding, cause)
