@@ -19,6 +19,13 @@ def kind(request):
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_directory(tmp_path_factory, monkeypatch):
+    """Keeps what other test runs put into the machine's temporary directory out."""
+    directory = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+
+
 class Sessions:
     """The sessions that are opened and closed, by id."""
 

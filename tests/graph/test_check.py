@@ -226,6 +226,27 @@ def test_what_the_file_holds_in_parts_is_read_again_to_prove_it(kind, tmp_path):
         assert statuses(restored.check()) == {"m/w": CheckStatus.CHANGED}
 
 
+def test_what_is_read_again_is_found_from_another_directory(
+    kind, tmp_path, monkeypatch
+):
+    partitioned(tmp_path, numbers([6, 2]))
+    monkeypatch.chdir(tmp_path)
+    model = lr.Model("m", variables(kind, {"w": [6, 2]}), "parts/m")
+    with lr.restore([model]) as restored:
+        monkeypatch.chdir("/")
+        assert statuses(restored.check()) == {"m/w": CheckStatus.EQUAL}
+
+
+def test_what_is_read_again_is_found_beside_a_directory_of_the_prefixs_name(
+    kind, tmp_path
+):
+    prefix = partitioned(tmp_path, numbers([6, 2]))
+    (tmp_path / "parts" / "m").mkdir()
+    model = lr.Model("m", variables(kind, {"w": [6, 2]}), prefix + ".index")
+    with lr.restore([model]) as restored:
+        assert statuses(restored.check()) == {"m/w": CheckStatus.EQUAL}
+
+
 def test_what_cannot_be_proved_any_more_says_why(kind, tmp_path):
     prefix = partitioned(tmp_path, numbers([6, 2]))
     model = lr.Model("m", variables(kind, {"w": [6, 2]}), prefix)

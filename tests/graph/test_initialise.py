@@ -253,6 +253,19 @@ def test_waves_follow_what_is_read(kind):
     ]
 
 
+def test_waves_follow_what_is_only_waited_for(kind):
+    with tf.Graph().as_default():
+
+        def build():
+            a = tf.Variable(tf.zeros([]), name="a")
+            with tf.control_dependencies([a.read_value()]):
+                start = tf.ones([])
+            return [tf.Variable(start, name="b"), a]
+
+        waves = initialization_waves(of_kind(kind, build)())
+    assert [[one.op.name for one in wave] for wave in waves] == [["a"], ["b"]]
+
+
 def test_variables_that_are_not_left_make_no_waves(kind):
     with tf.Graph().as_default():
 

@@ -271,6 +271,17 @@ def test_files_that_changed_between_plan_and_restore(kind, tmp_path, refused):
     assert changed == {model.checkpoint + ".index", data_file(model.checkpoint)}
 
 
+def test_a_file_that_was_replaced_by_one_of_its_size_and_time(kind, tmp_path, refused):
+    model = linear_model(kind, "m", tmp_path)
+    other = linear_model(kind, "other", tmp_path, seed=5)
+    path = data_file(model.checkpoint)
+    plan = lr.plan([model])
+    status = os.stat(path)
+    os.utime(data_file(other.checkpoint), ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.replace(data_file(other.checkpoint), path)
+    assert only(refused(plan).findings, "checkpoint-changed").subject == path
+
+
 def test_files_that_went_between_plan_and_restore(kind, tmp_path, refused):
     model = linear_model(kind, "m", tmp_path)
     plan = lr.plan([model])

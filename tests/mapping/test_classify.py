@@ -106,6 +106,11 @@ def test_averages_are_known_by_their_name():
     assert found == {"Variable_1": WEIGHT, key: TensorClass.EMA}
 
 
+def test_an_average_of_another_shape_than_the_variable_is_a_weight():
+    key = "w/ExponentialMovingAverage"
+    assert class_of(key, entry("w", [2]), entry(key, [3])) is WEIGHT
+
+
 def test_the_object_graph_is_a_string_at_the_top():
     key = "_CHECKPOINTABLE_OBJECT_GRAPH"
     assert class_of(key, entry(key, [], "string")) is TensorClass.OBJECT_GRAPH
