@@ -128,9 +128,30 @@ class Checkpoint(Mapping[str, np.ndarray]):
           CorruptCheckpointError: The tensor had to be read and is damaged.
         """
         entry = self.entry(key)
-        if entry.crc32c is not None and not self._bundle.header.is_big_endian:
+        if entry.crc32c is not None and self.has_crcs:
             return checksum.unmask(entry.crc32c)
         return checksum.tensor_crc(self[key])
+
+    @property
+    def has_crcs(self) -> bool:
+        """Whether ``slice_crcs`` knows all checksums without reading a tensor."""
+        return not self._bundle.header.is_big_endian
+
+    def slice_crcs(self, key: str) -> Dict[TensorSlice, int]:
+        """Returns the CRC32C, unmasked, of each part in which a tensor is stored.
+
+        A tensor that is stored in one piece is one part.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+          CorruptCheckpointError: The tensor had to be read and is damaged.
+        """
+        entry = self.entry(key)
+        if entry.slices and self.has_crcs:
+            stored = self._bundle.slices[key]
+            return {one.part: checksum.unmask(one.entry.crc32c) for one in stored}
+        whole = TensorSlice((0,) * len(entry.shape), entry.shape)
+        return {whole: self.contents_crc(key)}
 
     def verify_tensor(self, key: str) -> None:
         """Reads a tensor's bytes and verifies them, also of a dtype NumPy lacks.

@@ -61,21 +61,6 @@ def orphan_findings(
     ]
 
 
-def partition_findings(model: Model, owned: Mapping[str, Any]) -> List[Finding]:
-    """Finds partitioned variables."""
-    owners = [variables_lib.partition_owner(variable) for variable in owned.values()]
-    return [
-        Finding(
-            KINDS["partitioned-variable"],
-            name,
-            f"it has {owners.count(name)} parts; such variables are not restored",
-            model=model.name,
-            hint="build the model without a partitioner",
-        )
-        for name in sorted(set(owners) - {""})
-    ]
-
-
 def escape_findings(model: Model, owned: Mapping[str, Any]) -> List[Finding]:
     """Finds variables that are outside of their model's scope."""
     return [

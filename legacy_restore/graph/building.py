@@ -16,6 +16,7 @@ from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.ownership import Ownership
 from legacy_restore.graph.running import check_outputs, run_builder
 from legacy_restore.graph.tf import tf
+from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.spec import ModelSpec
 from legacy_restore.report.findings import Finding
 
@@ -29,8 +30,7 @@ class BuiltModel:
     Attributes:
       model: The description that it was built from.
       spec: What the plan needs to know of it.
-      variables: The ``tf.Variable`` objects by the names of their operations, in the
-        order of creation.
+      variables: The variables that the builder created, by name, in that order.
       inputs: The placeholders that the builder created, by name without the scope.
       outputs: Exactly what the builder returned.
       table_initializers: The operations that fill the model's lookup tables.
@@ -39,7 +39,7 @@ class BuiltModel:
 
     model: Model
     spec: ModelSpec
-    variables: Mapping[str, Any]
+    variables: Mapping[str, OwnedVariable]
     inputs: Mapping[str, Input]
     outputs: Any
     table_initializers: Tuple[Any, ...]
@@ -77,14 +77,14 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         if variables_lib.is_variable_operation(operation)
     ]
     findings += build_findings.orphan_findings(model, variable_names, objects)
-    owned = {name: objects[name] for name in variable_names if name in objects}
+    created_here = [objects[name] for name in variable_names if name in objects]
+    owned = variables_lib.group_parts(created_here)
     findings += ownership.claims(
         model.name, operations, [leaf.value for leaf in leaves(outputs)]
     )
     findings += build_findings.vocabulary_findings(model, tables)
-    findings += ownership.shared_storage(model.name, owned.values())
-    ownership.add(model.name, owned.values(), operations)
-    findings += build_findings.partition_findings(model, owned)
+    findings += ownership.shared_storage(model.name, created_here)
+    ownership.add(model.name, created_here, operations)
     findings += build_findings.escape_findings(model, owned)
     _log.debug("built model %r: %d variables", model.name, len(owned))
     return BuiltModel(
@@ -114,7 +114,9 @@ def _local_names() -> Set[str]:
     return local - {v.op.name for v in tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)}
 
 
-def _spec(model: Model, owned: Mapping[str, Any], local_names: Set[str]) -> ModelSpec:
+def _spec(
+    model: Model, owned: Mapping[str, OwnedVariable], local_names: Set[str]
+) -> ModelSpec:
     return ModelSpec(
         name=model.name,
         scope=model.scope,

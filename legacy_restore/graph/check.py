@@ -7,14 +7,15 @@ value proves the value without reading the file again, at any later time.
 from __future__ import annotations
 
 import logging
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import checksum, open_checkpoint
-from legacy_restore.graph.plan import GraphPlan
+from legacy_restore.checkpoint import TensorSlice, checksum, open_checkpoint
+from legacy_restore.graph.plan import GraphPlan, Opened
 from legacy_restore.graph.tf import tf
+from legacy_restore.graph.variables import OwnedVariable, assemble
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.check_report import CheckReport, CheckRow, CheckStatus
 
@@ -37,11 +38,9 @@ def check_session(session: Any, plan: GraphPlan) -> CheckReport:
 
 
 def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[CheckRow]:
+    owned = plan.built[model.name].variables
     for batch in _batches(model.rows):
-        variables = [
-            plan.built[row.model].variables[row.variable.name] for row in batch
-        ]
-        values = _fetch(session, variables)
+        values = _fetch(session, [owned[row.variable.name] for row in batch])
         for row, value in zip(batch, values):
             yield _check(plan, row, value)
         _log.debug("checked %s", batch[-1].variable.name)
@@ -61,9 +60,10 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
         yield batch
 
 
-def _fetch(session: Any, variables: List[Any]) -> List[Optional[Any]]:
+def _fetch(session: Any, variables: List[OwnedVariable]) -> List[Optional[Any]]:
+    """The values of variables; None for one that is not initialised."""
     try:
-        return [_as_array(value) for value in session.run(variables)]
+        fetched = session.run([list(variable.parts) for variable in variables])
     except tf.errors.FailedPreconditionError:
         if len(variables) == 1:
             return [None]
@@ -71,6 +71,10 @@ def _fetch(session: Any, variables: List[Any]) -> List[Optional[Any]]:
         middle = len(variables) // 2
         first, second = variables[:middle], variables[middle:]
         return [*_fetch(session, first), *_fetch(session, second)]
+    return [
+        assemble(variable, [_as_array(part) for part in parts])
+        for variable, parts in zip(variables, fetched)
+    ]
 
 
 def _as_array(value: Any) -> Any:
@@ -86,21 +90,30 @@ def _check(plan: GraphPlan, row: PlanRow, value: Optional[Any]) -> CheckRow:
         reason = "it is not initialised any more"
         return CheckRow(row.model, name, row.key, CheckStatus.CHANGED, reason)
     try:
-        expected = _expected_crc(plan, row)
+        is_equal = _equals(plan, row, value)
     except errors.LegacyRestoreError as error:
         return CheckRow(row.model, name, row.key, CheckStatus.UNPROVED, error.message)
-    same_shape = row.entry is not None and tuple(value.shape) == row.entry.shape
-    is_equal = same_shape and checksum.tensor_crc(value) == expected
     status = CheckStatus.EQUAL if is_equal else CheckStatus.CHANGED
     return CheckRow(row.model, name, row.key, status)
 
 
-def _expected_crc(plan: GraphPlan, row: PlanRow) -> int:
-    opened = plan.opened[row.model]
-    checkpoint = opened.checkpoint
-    key = str(row.key)
-    if checkpoint.entry(key).crc32c is None:
-        # It has to be read: from files opened for that, and closed again.
-        with open_checkpoint(opened.prefix + ".index") as again:
-            return again.contents_crc(key)
-    return checkpoint.contents_crc(key)
+def _equals(plan: GraphPlan, row: PlanRow, value: np.ndarray) -> bool:
+    if row.entry is None or tuple(value.shape) != row.entry.shape:
+        return False
+    crcs = _stored_crcs(plan.opened[row.model], row.entry.key)
+    return all(
+        checksum.tensor_crc(_cut(value, part)) == crc for part, crc in crcs.items()
+    )
+
+
+def _cut(value: np.ndarray, part: TensorSlice) -> np.ndarray:
+    # A scalar that is indexed would be no array any more.
+    return value if part.shape == value.shape else value[part.as_index()]
+
+
+def _stored_crcs(opened: Opened, key: str) -> Dict[TensorSlice, int]:
+    if opened.checkpoint.has_crcs:
+        return opened.checkpoint.slice_crcs(key)
+    # It has to be read: from files opened for that, and closed again.
+    with open_checkpoint(opened.prefix + ".index") as again:
+        return again.slice_crcs(key)

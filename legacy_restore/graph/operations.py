@@ -69,7 +69,7 @@ class RestoreOperations:
 
 def _make_saver(graph: Any, model: ModelPlan, built: BuiltModel) -> Any:
     variables = {
-        row.key: built.variables[row.variable.name]
+        row.key: built.variables[row.variable.name].saveable
         for row in model.rows_to(Action.RESTORE)
     }
     # A name scope with a slash at its end is entered as it is, not made unique.

@@ -192,9 +192,10 @@ def _failure(error: Exception) -> Finding:
 
 def _initialize_rest(session: Any, plan: GraphPlan) -> None:
     left = [
-        plan.built[row.model].variables[row.variable.name]
+        part
         for row in plan.rows
         if row.action is Action.INITIALIZE
+        for part in plan.built[row.model].variables[row.variable.name].parts
     ]
     waves = [
         [variable.initializer for variable in wave]

@@ -27,7 +27,8 @@ class RestoredModel:
       scope: Its variable scope.
       inputs: The tensors to feed, by name without the scope.
       outputs: Exactly what the builder returned.
-      variables: The ``tf.Variable`` objects that the builder created, in that order.
+      variables: The ``tf.Variable`` objects that the builder created, in that order;
+        of a partitioned variable its parts.
       report: What was restored.
       saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
         checkpoint's own keys, or None for a model that restores none. Where TensorFlow
@@ -46,7 +47,9 @@ class RestoredModel:
             name: one.tensor for name, one in built.inputs.items()
         }
         self.outputs = built.outputs
-        self.variables: List[Any] = list(built.variables.values())
+        self.variables: List[Any] = [
+            part for owned in built.variables.values() for part in owned.parts
+        ]
         self.report = report
         self.saver = saver
 

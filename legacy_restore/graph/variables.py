@@ -9,7 +9,10 @@ scope). ``tf.get_collection(scope=...)`` is a prefix of a regular expression bes
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Iterator, List, Sequence, Set
+import dataclasses
+from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
+
+import numpy as np
 
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.spec import Shape, VariableSpec
@@ -54,22 +57,100 @@ def objects_by_operation(graph: Any, candidates: Sequence[Any]) -> Dict[str, Any
     return found
 
 
-def describe(variable: Any, scope: str, local_names: Set[str]) -> VariableSpec:
+@dataclasses.dataclass(frozen=True)
+class OwnedVariable:
+    """A variable of a model, whole or in parts.
+
+    Attributes:
+      name: Name of its operation; of a partitioned variable, the name of the whole.
+      parts: The ``tf.Variable`` objects, one unless it is partitioned.
+      shape: The static shape of the whole.
+      offsets: Where each part begins in the whole, on each axis.
+    """
+
+    name: str
+    parts: Tuple[Any, ...]
+    shape: Shape
+    offsets: Tuple[Tuple[int, ...], ...] = ()
+
+    @property
+    def saveable(self) -> Any:
+        """What a Saver takes for it: a variable, or the list of its parts."""
+        return list(self.parts) if self.offsets else self.parts[0]
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether it is made of parts, be it a single one."""
+        return bool(self.offsets)
+
+
+def group_parts(variables: Sequence[Any]) -> Dict[str, OwnedVariable]:
+    """Puts the parts of partitioned variables together.
+
+    Args:
+      variables: ``tf.Variable`` objects in the order of their creation.
+
+    Returns:
+      One entry for each variable, by its name, in that order.
+    """
+    parts: Dict[str, List[Any]] = {}
+    for variable in variables:
+        info = _slice_info(variable)
+        name = variable.op.name if info is None else str(info.full_name)
+        parts.setdefault(name, []).append(variable)
+    return {name: _owned(name, found) for name, found in parts.items()}
+
+
+def assemble(owned: OwnedVariable, values: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the value of a whole variable from those of its parts."""
+    if not owned.is_partitioned:
+        return values[0]
+    shape = [size or 0 for size in owned.shape or ()]
+    whole: np.ndarray = np.empty(shape, values[0].dtype)
+    for offset, value in zip(owned.offsets, values):
+        ends = (start + size for start, size in zip(offset, value.shape))
+        whole[tuple(slice(start, end) for start, end in zip(offset, ends))] = value
+    return whole
+
+
+def _slice_info(variable: Any) -> Any:
+    return variable._get_save_slice_info()  # TensorFlow has no public way to ask.
+
+
+def _owned(name: str, parts: List[Any]) -> OwnedVariable:
+    info = _slice_info(parts[0])
+    if info is None:
+        return OwnedVariable(name, (parts[0],), static_shape(parts[0].shape))
+    parts.sort(key=lambda part: tuple(_slice_info(part).var_offset))
+    return OwnedVariable(
+        name=name,
+        parts=tuple(parts),
+        shape=tuple(int(size) for size in info.full_shape),
+        offsets=tuple(
+            tuple(int(start) for start in _slice_info(part).var_offset)
+            for part in parts
+        ),
+    )
+
+
+def describe(owned: OwnedVariable, scope: str, local_names: Set[str]) -> VariableSpec:
     """Returns what a plan needs to know of a variable.
 
     Args:
-      variable: A ``tf.Variable`` of a graph.
+      owned: A variable of a graph.
       scope: The scope of its model.
       local_names: Names of the operations of local variables.
     """
-    name = variable.op.name
+    first = owned.parts[0]
+    name = owned.name
     return VariableSpec(
         name=name,
         local_name=name[len(scope) + 1 :] if is_under(name, scope) else name,
-        dtype=variable.dtype.base_dtype.name,
-        shape=static_shape(variable.shape),
-        kind="resource" if variable.op.type == _RESOURCE_TYPE else "ref",
-        is_local=name in local_names,
+        dtype=first.dtype.base_dtype.name,
+        shape=owned.shape,
+        kind="resource" if first.op.type == _RESOURCE_TYPE else "ref",
+        is_local=first.op.name in local_names,
+        parts=len(owned.parts) if owned.is_partitioned else 0,
     )
 
 
@@ -81,9 +162,3 @@ def is_under(name: str, scope: str) -> bool:
 def static_shape(shape: Any) -> Shape:
     """Returns a ``tf.TensorShape`` as plain data."""
     return None if shape.ndims is None else tuple(shape.as_list())
-
-
-def partition_owner(variable: Any) -> str:
-    """Returns the name of the partitioned variable that it is a part of, or nothing."""
-    info = variable._get_save_slice_info()  # TensorFlow has no public way to ask.
-    return "" if info is None else str(info.full_name)

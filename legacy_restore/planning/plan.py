@@ -59,6 +59,7 @@ class PlanRow:
             "dtype": self.variable.dtype,
             "shape": _json_shape(self.variable.shape),
             "kind": self.variable.kind,
+            "parts": self.variable.parts,
             "action": self.action.value,
             "key": self.key,
         }

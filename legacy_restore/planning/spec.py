@@ -25,6 +25,8 @@ class VariableSpec:
       kind: ``"ref"`` or ``"resource"``.
       is_local: Whether it is in the collection of local variables, which no Saver
         saves: it is initialised, never matched.
+      parts: Number of parts of a partitioned variable, else 0; name and shape are
+        those of the whole.
     """
 
     name: str
@@ -33,6 +35,7 @@ class VariableSpec:
     shape: Shape
     kind: str
     is_local: bool = False
+    parts: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

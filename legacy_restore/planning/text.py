@@ -45,7 +45,8 @@ def _cells(row: PlanRow) -> Sequence[str]:
     key = row.key if row.key is not None else _NO_KEY[row.action]
     if row.action is Action.REFUSE and row.entry is not None:
         key = f"{key} (does not fit)"
-    return (row.variable.name, row_type(row), key)
+    parts = f" in {row.variable.parts} parts" if row.variable.parts else ""
+    return (row.variable.name, row_type(row) + parts, key)
 
 
 def _findings_lines(findings: Sequence[Finding]) -> List[str]:

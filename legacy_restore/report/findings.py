@@ -140,7 +140,6 @@ KINDS = _catalogue(
     _error("scope-in-use", "scope is in use"),
     _error("variable-claimed", "variable belongs to another model"),
     _error("variable-without-object", "variable operation without a tf.Variable"),
-    _error("partitioned-variable", "partitioned variable"),
     _error("saveable-object", "object with values of its own"),
     # Matching.
     _error("missing-key", "missing in the checkpoint"),

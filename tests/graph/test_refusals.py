@@ -394,19 +394,6 @@ def test_a_variable_object_that_two_builders_share(kind, tmp_path, refused):
     assert only(error.findings, "variable-claimed").model == "b"
 
 
-def test_a_partitioned_variable(kind, tmp_path, refused):
-    def build():
-        partitioner = tf.fixed_size_partitioner(2)
-        with tf.variable_scope("net", partitioner=partitioner):
-            return tf.convert_to_tensor(tf.get_variable("w", [4, 2]))
-
-    prefix = write(tmp_path / "m", {"net/w": numbers([4, 2])})
-    error = refused([lr.Model("m", of_kind(kind, build), prefix)])
-    finding = only(error.findings, "partitioned-variable")
-    assert (finding.model, finding.subject) == ("m", "m/net/w")
-    assert "2 parts" in finding.message
-
-
 def test_an_object_with_values_of_its_own(kind, tmp_path, refused):
     def build():
         from tensorflow.python.ops import lookup_ops
