@@ -9,15 +9,14 @@ from typing import Mapping, Optional, Sequence
 from legacy_restore import errors
 from legacy_restore.checkpoint.directory import Candidate, list_candidates
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import cut_names
 
 _MAX_LISTED = 8
 
 
 def listing(names: Sequence[str]) -> str:
     """Returns names in one line, cut with a count."""
-    shown = ", ".join(names[:_MAX_LISTED])
-    rest = len(names) - _MAX_LISTED
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return cut_names(names, _MAX_LISTED)
 
 
 def no_checkpoint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import List, Optional, Sequence, Set, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from legacy_restore.mapping import rules as rules_lib
 from legacy_restore.mapping import waivers
@@ -62,16 +62,17 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         candidates = candidates_lib.candidates_by_names(
             model, wanted, source.entries, len(required)
         )
-    choice = _choose(model, wanted, source, candidates)
+    full = _explaining(model, wanted, source, candidates)
+    choice = _choose(model, source, candidates, full)
     if choice is None:
-        return _ambiguous(model, wanted, source, candidates, findings)
+        return _ambiguous(model, wanted, source, full, findings)
     leftovers = leftovers_of(model, source, set(choice.table.values()))
     rows, row_findings = _rows(model, source, choice, leftovers.weights)
     findings += row_findings
     findings += leftovers.findings
     if not model.rules:
         findings = _with_proposed_rules(findings, model, source, leftovers.weights)
-    findings += _unused_waivers(model, rows, row_findings, leftovers)
+    findings += _unused_waivers(model, rows, leftovers)
     prefix = choice.prefix
     if prefix:
         findings.append(_prefix_remark(model, prefix))
@@ -93,12 +94,11 @@ def explained_by(model: ModelSpec, source: Source) -> bool:
 
 def _choose(
     model: ModelSpec,
-    wanted: Sequence[VariableSpec],
     source: Source,
     candidates: Sequence[Candidate],
+    full: Sequence[Candidate],
 ) -> Optional[Candidate]:
-    """The candidate to take, or None when several are equally good."""
-    full = _explaining(model, wanted, source, candidates)
+    """The candidate to take, or None when several explain the model equally well."""
     if not full:
         # The first of the best: max keeps the order of the candidates.
         return max(candidates, key=lambda candidate: len(candidate.table))
@@ -140,10 +140,9 @@ def _ambiguous(
     model: ModelSpec,
     wanted: Sequence[VariableSpec],
     source: Source,
-    candidates: Sequence[Candidate],
+    full: Sequence[Candidate],
     findings: List[Finding],
 ) -> Match:
-    full = _explaining(model, wanted, source, candidates)
     variable = next(
         variable
         for variable in wanted
@@ -266,16 +265,12 @@ def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Fin
 def _unused_waivers(
     model: ModelSpec,
     rows: Sequence[PlanRow],
-    row_findings: Sequence[Finding],
     leftovers: Leftovers,
 ) -> List[Finding]:
-    initialized: Set[str] = {
-        finding.subject
-        for finding in row_findings
-        if finding.id == KINDS["left-to-initializer"].id
-    }
     missing = [
-        row.variable.local_name for row in rows if row.variable.name in initialized
+        row.variable.local_name
+        for row in rows
+        if row.action is Action.INITIALIZE and not row.variable.is_local
     ]
     unused = [
         ("allow_missing", pattern, "no variable that is missing")
