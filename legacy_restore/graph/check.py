@@ -14,8 +14,7 @@ import numpy as np
 from legacy_restore import errors
 from legacy_restore.checkpoint import TensorSlice, checksum, open_checkpoint
 from legacy_restore.graph.plan import GraphPlan, Opened
-from legacy_restore.graph.tf import tf
-from legacy_restore.graph.variables import OwnedVariable, assemble
+from legacy_restore.graph.values import read_whole
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.check_report import CheckReport, CheckRow, CheckStatus
 
@@ -40,7 +39,7 @@ def check_session(session: Any, plan: GraphPlan) -> CheckReport:
 def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[CheckRow]:
     owned = plan.built[model.name].variables
     for batch in _batches(model.rows):
-        values = _fetch(session, [owned[row.variable.name] for row in batch])
+        values = read_whole(session, [owned[row.variable.name] for row in batch])
         for row, value in zip(batch, values):
             yield _check(plan, row, value)
         _log.debug("checked %s", batch[-1].variable.name)
@@ -58,28 +57,6 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
         size += nbytes
     if batch:
         yield batch
-
-
-def _fetch(session: Any, variables: List[OwnedVariable]) -> List[Optional[Any]]:
-    """The values of variables; None for one that is not initialised."""
-    try:
-        fetched = session.run([list(variable.parts) for variable in variables])
-    except tf.errors.FailedPreconditionError:
-        if len(variables) == 1:
-            return [None]
-        # By halves: one variable without a value must not cost a run for each.
-        middle = len(variables) // 2
-        first, second = variables[:middle], variables[middle:]
-        return [*_fetch(session, first), *_fetch(session, second)]
-    return [
-        assemble(variable, [_as_array(part) for part in parts])
-        for variable, parts in zip(variables, fetched)
-    ]
-
-
-def _as_array(value: Any) -> Any:
-    # A session gives a scalar string as bytes, from which NumPy cuts zeros at the end.
-    return np.array(value, dtype=object) if isinstance(value, bytes) else value
 
 
 def _check(plan: GraphPlan, row: PlanRow, value: Optional[Any]) -> CheckRow:

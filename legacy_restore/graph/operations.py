@@ -1,4 +1,4 @@
-"""The operations that restore models: a Saver for each, and a barrier between them.
+"""The operations that restore and save models: Savers, and a barrier between them.
 
 Each model has a ``tf.compat.v1.train.Saver`` over its own variables, under the keys of
 its checkpoint. Run as they are, the Savers' operations would assign one variable while
@@ -6,85 +6,319 @@ another is still being read: a damaged byte in the last file leaves half of all
 variables changed. So every assignment gets a control edge from every read, of all
 models: nothing is assigned before everything was read, and verified while it was read.
 The buffers that were read become the variables, so this takes no memory.
+
+The same operations restore one model alone, and from other keys: the other models'
+reads are cut off by feeding what the barrier sees of them, and ``tensor_names``, an
+input of ``RestoreV2`` and ``SaveV2`` like any other, is fed as well. That adds nothing
+to the graph, and works when it is finalised.
 """
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import dataclasses
 import os
 import threading
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
 
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.tf import tf
-from legacy_restore.planning.plan import Action, ModelPlan, Plan
+from legacy_restore.graph.variables import OwnedVariable, slice_spec
+from legacy_restore.planning.candidates import names_without_scope
+from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SaverOperations:
+    """The operations of one Saver.
+
+    Attributes:
+      saver: The Saver.
+      filename: The tensor that takes the prefix.
+      read: The operation that reads, ``RestoreV2``.
+      write: The operation that writes, ``SaveV2``.
+      assign: The operation that runs all assignments.
+      variables: The name of the variable that each of the read's outputs is a value
+        of, or a part of one.
+      keys: The key of each output.
+    """
+
+    saver: Any
+    filename: Any
+    read: Any
+    write: Any
+    assign: Any
+    variables: Tuple[str, ...]
+    keys: Tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Writer:
+    """What writes a model's variables.
+
+    Attributes:
+      filename: The tensor that takes the prefix.
+      operation: The operation that writes.
+      keys: The key of each variable, by its name in the graph.
+    """
+
+    filename: Any
+    operation: Any
+    keys: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelOperations:
+    """The operations of one model.
+
+    Attributes:
+      savers: One, but for variables that share a key, as no Saver takes a key twice;
+        none if the model restores nothing.
+      writer: What saves the model without its scope; None if it has no variables.
+    """
+
+    savers: Tuple[SaverOperations, ...]
+    writer: Optional[Writer]
+
+    @property
+    def saver(self) -> Any:
+        """The model's Saver, or None."""
+        return self.savers[0].saver if self.savers else None
+
+    @property
+    def assignments(self) -> List[Any]:
+        """The operations that restore the model."""
+        return [one.assign for one in self.savers]
+
+    def prefix_feeds(self, prefix: str) -> Dict[Any, bytes]:
+        """Returns what to feed so that a prefix is read."""
+        return {one.filename: as_prefix(prefix) for one in self.savers}
+
+    def key_feeds(self, keys: Mapping[str, str]) -> Dict[Any, List[str]]:
+        """Returns what to feed so that other keys are read.
+
+        Args:
+          keys: The key for each variable, by its name in the graph.
+        """
+        return {
+            one.read.inputs[1]: [keys[name] for name in one.variables]
+            for one in self.savers
+        }
 
 
 class RestoreOperations:
-    """The restore operations of a plan, made once, when first needed."""
+    """The operations of a plan, made once, when first needed."""
 
     def __init__(self, graph: Any, built: Mapping[str, BuiltModel], plan: Plan) -> None:
         """Takes the models and their plan; adds nothing to the graph yet."""
         self._graph = graph
         self._built = built
         self._plan = plan
-        self._savers: Optional[Dict[str, Any]] = None
+        self._models: Optional[Dict[str, ModelOperations]] = None
         self._lock = threading.Lock()
+
+    @property
+    def models(self) -> Mapping[str, ModelOperations]:
+        """The operations of each model, by its name."""
+        with self._lock:
+            if self._models is None:
+                self._models = self._make()
+            return self._models
 
     @property
     def savers(self) -> Mapping[str, Any]:
         """The Saver of each model that restores variables, by model name."""
-        with self._lock:
-            if self._savers is None:
-                self._savers = self._make()
-            return self._savers
+        return {
+            name: one.saver
+            for name, one in self.models.items()
+            if one.saver is not None
+        }
 
     def restore_operations(self) -> List[Any]:
         """Returns the operations to run, all in one ``session.run``."""
-        return [
-            self._graph.get_operation_by_name(saver.saver_def.restore_op_name)
-            for saver in self.savers.values()
-        ]
+        return [one for model in self.models.values() for one in model.assignments]
 
     def feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, bytes]:
         """Returns what to feed so that each model is read from its prefix."""
-        # Bytes, because the name of a directory need not be valid UTF-8.
+        feeds: Dict[Any, bytes] = {}
+        for name, model in self.models.items():
+            if model.savers:
+                feeds.update(model.prefix_feeds(prefixes[name]))
+        return feeds
+
+    def feeds_for_one(
+        self, name: str, prefix: str, keys: Mapping[str, str]
+    ) -> Dict[Any, Any]:
+        """Returns what to feed so that one model is read, and no other.
+
+        Args:
+          name: The model.
+          prefix: Its prefix.
+          keys: The key for each of its variables, by their names in the graph.
+        """
+        model = self.models[name]
+        cut = [
+            one.read.outputs[0]
+            for other in self.models.values()
+            if other is not model
+            for one in other.savers
+        ]
         return {
-            self._graph.get_tensor_by_name(
-                saver.saver_def.filename_tensor_name
-            ): os.fsencode(prefixes[name])
-            for name, saver in self.savers.items()
+            **{output: _zeros(output) for output in cut},
+            **model.prefix_feeds(prefix),
+            **model.key_feeds(keys),
         }
 
-    def _make(self) -> Dict[str, Any]:
+    def _make(self) -> Dict[str, ModelOperations]:
         before = len(self._graph.get_operations())
+        models = {
+            model.name: make_operations(self._graph, model, self._built[model.name])
+            for model in self._plan.models
+        }
         with self._graph.as_default():
-            savers = {
-                model.name: _make_saver(self._graph, model, self._built[model.name])
-                for model in self._plan.models
-                if model.rows_to(Action.RESTORE)
-            }
-            _add_barrier(self._graph.get_operations()[before:])
-        return savers
+            add_barrier(
+                [one for model in models.values() for one in model.savers],
+                self._graph.get_operations()[before:],
+            )
+        return models
 
 
-def _make_saver(graph: Any, model: ModelPlan, built: BuiltModel) -> Any:
-    variables = {
-        row.key: built.variables[row.variable.name].saveable
-        for row in model.rows_to(Action.RESTORE)
-    }
-    # A name scope with a slash at its end is entered as it is, not made unique.
-    with graph.name_scope(model.scope + "/"):
-        return tf.train.Saver(variables)
+def as_prefix(prefix: str) -> bytes:
+    """Returns a prefix as it is fed: the name of a directory need not be UTF-8."""
+    return os.fsencode(prefix)
 
 
-def _add_barrier(operations: List[Any]) -> None:
-    """Makes every assignment among some operations wait for every read among them."""
-    reads = [operation for operation in operations if operation.type == "RestoreV2"]
-    if not reads:
+def make_operations(graph: Any, model: ModelPlan, built: Any) -> ModelOperations:
+    """Adds the operations of one model to a graph, without a barrier.
+
+    Args:
+      graph: The graph.
+      model: The plan of the model; nothing refuses it.
+      built: The model's part of the graph: ``.spec`` and ``.variables``.
+    """
+    variables: Mapping[str, OwnedVariable] = built.variables
+    # A name scope with a slash at its end is entered as it is, not made unique; an
+    # empty one is the root.
+    scope = f"{model.scope}/" if model.scope else None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(graph.as_default())
+        stack.enter_context(graph.control_dependencies(None))
+        stack.enter_context(graph.device(None))
+        stack.enter_context(graph.name_scope(scope))
+        savers = tuple(
+            _make_saver(graph, rows, variables)
+            for rows in _with_keys_of_their_own(model.rows_to(Action.RESTORE))
+        )
+        left = [
+            variables[row.variable.name]
+            for row in model.rows
+            if row.action is Action.INITIALIZE and not row.variable.is_local
+        ]
+        keys = names_without_scope(built.spec)
+        writer = _make_writer(savers, left, keys) if savers or left else None
+    return ModelOperations(savers, writer)
+
+
+def _with_keys_of_their_own(rows: Sequence[PlanRow]) -> List[List[PlanRow]]:
+    """Groups of rows; in none of them have two rows one key."""
+    groups: List[List[PlanRow]] = []
+    seen: Dict[Optional[str], int] = collections.defaultdict(int)
+    for row in rows:
+        if seen[row.key] == len(groups):
+            groups.append([])
+        groups[seen[row.key]].append(row)
+        seen[row.key] += 1
+    return groups
+
+
+def _make_saver(
+    graph: Any, rows: Sequence[PlanRow], variables: Mapping[str, OwnedVariable]
+) -> SaverOperations:
+    names = {str(row.key): row.variable.name for row in rows}
+    before = len(graph.get_operations())
+    saver = tf.train.Saver(
+        {key: variables[name].saveable for key, name in names.items()}
+    )
+    made = {one.type: one for one in graph.get_operations()[before:]}
+    read = made["RestoreV2"]
+    keys = tuple(_texts(read.inputs[1]))
+    definition = saver.saver_def
+    return SaverOperations(
+        saver=saver,
+        filename=graph.get_tensor_by_name(definition.filename_tensor_name),
+        read=read,
+        write=made["SaveV2"],
+        assign=graph.get_operation_by_name(definition.restore_op_name),
+        variables=tuple(names[key] for key in keys),
+        keys=keys,
+    )
+
+
+def _make_writer(
+    savers: Sequence[SaverOperations],
+    left: Sequence[OwnedVariable],
+    keys: Mapping[str, str],
+) -> Writer:
+    """One operation that writes all: what the Savers write, and what they do not."""
+    names: List[str] = []
+    slices: List[str] = []
+    tensors: List[Any] = []
+    for one in savers:
+        names += [keys[name] for name in one.variables]
+        slices += _texts(one.write.inputs[2])
+        tensors += one.write.inputs[3:]
+    for variable in left:
+        names += [keys[variable.name]] * len(variable.parts)
+        slices += [slice_spec(part) for part in variable.parts]
+        tensors += [tf.identity(part) for part in variable.parts]
+    filename = tf.placeholder(tf.string, [], name="save_prefix")
+    operation = tf.raw_ops.SaveV2(
+        prefix=filename, tensor_names=names, shape_and_slices=slices, tensors=tensors
+    )
+    saved = [name for one in savers for name in one.variables]
+    saved += [variable.name for variable in left]
+    return Writer(filename, operation, {name: keys[name] for name in saved})
+
+
+def _texts(constant: Any) -> List[str]:
+    # tf.get_static_value would forbid to feed the tensor from then on.
+    values = tf.make_ndarray(constant.op.get_attr("value"))
+    return [value.decode() for value in values]
+
+
+def add_barrier(savers: Sequence[SaverOperations], operations: Sequence[Any]) -> None:
+    """Makes every assignment among some operations wait for the reads of all Savers.
+
+    The barrier sees a read through a placeholder whose default is the read's first
+    output: with that output fed, the read is not run. (An identity in its place is
+    turned into a control edge by TensorFlow's graph optimiser, and a control edge from
+    an operation stays when its output is fed.)
+    """
+    if not savers:
         return
-    barrier = tf.group(*reads, name="legacy_restore/all_read")
+    tokens = [
+        tf.placeholder_with_default(one.read.outputs[0], None, "legacy_restore/read")
+        for one in savers
+    ]
+    barrier = tf.group(*tokens, name="legacy_restore/all_read")
+    for operation in _assignments(operations):
+        # The edge cannot be there from the start: the Savers make the reads of one
+        # model after the assignments of another.
+        operation._add_control_input(barrier)
+
+
+def _assignments(operations: Sequence[Any]) -> Iterator[Any]:
     for operation in operations:
         if operation.type in ("Assign", "AssignVariableOp"):
-            # The edge cannot be there from the start: the Savers make the reads of one
-            # model after the assignments of another.
-            operation._add_control_input(barrier)
+            yield operation
+
+
+def _zeros(tensor: Any) -> np.ndarray:
+    """A value that a tensor may be fed, whatever its shape."""
+    shape = [] if tensor.shape.ndims is None else tensor.shape.as_list()
+    dtype = tensor.dtype.base_dtype.as_numpy_dtype
+    zeros: np.ndarray = np.zeros([size or 0 for size in shape], dtype)
+    return zeros

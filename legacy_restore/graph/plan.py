@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
+from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.building import BuiltModel, build_model
 from legacy_restore.graph.connections import (
     Connection,
@@ -66,12 +67,14 @@ class GraphPlan(Plan):
     Attributes:
       graph: The graph with all models in it.
       built: The models' parts of the graph, by model name.
+      inputs: What each model was matched from, by model name.
       opened: The models' checkpoints, by model name.
       operations: The operations that restore them, made when first needed.
     """
 
     graph: Any
     built: Mapping[str, BuiltModel]
+    inputs: Mapping[str, PlanInput]
     opened: Mapping[str, Opened]
     operations: RestoreOperations
 
@@ -103,31 +106,38 @@ def plan(
     findings: Dict[str, List[Finding]] = {model.name: [] for model in found}
     for model in found:
         try:
-            opened[model.name] = _open(model)
+            opened[model.name] = open_for_plan(model.checkpoint)
         except (errors.CheckpointError, errors.MissingDependencyError) as error:
-            findings[model.name] = _input_findings(model, error)
+            findings[model.name] = input_findings(model.name, model.checkpoint, error)
     graph = tf.Graph()
     built = _build_all(graph, found, connections, findings)
-    inputs = []
+    inputs: Dict[str, PlanInput] = {}
     for model in found:
         one = built[model.name]
         source = opened[model.name].source if model.name in opened else None
         own = (*findings[model.name], *one.findings)
-        inputs.append(PlanInput(one.spec, source, own))
-    pure = make_plan(inputs)
+        inputs[model.name] = PlanInput(one.spec, source, own)
+    pure = make_plan(list(inputs.values()))
     return GraphPlan(
         models=pure.models,
         findings=pure.findings,
         graph=graph,
         built=built,
+        inputs=inputs,
         opened=opened,
         operations=RestoreOperations(graph, built, pure),
     )
 
 
-def _open(model: Model) -> Opened:
+def open_for_plan(location: LocationLike) -> Opened:
+    """Opens a checkpoint and reads its index.
+
+    Raises:
+      CheckpointError: There is none, or it cannot be read.
+      MissingDependencyError: It takes an optional package to read it.
+    """
     # The data files are not opened: nothing stays open with a plan.
-    checkpoint = open_checkpoint(model.checkpoint)
+    checkpoint = open_checkpoint(location)
     entries = {entry.key: entry for entry in checkpoint.entries()}
     _log.debug("opened %s: %d tensors", checkpoint.prefix, len(entries))
     source = Source(
@@ -153,18 +163,27 @@ def file_stamps(paths: Iterable[str]) -> Dict[str, Stamp]:
     return stamps
 
 
-def _input_findings(model: Model, error: errors.LegacyRestoreError) -> List[Finding]:
+def input_findings(
+    model: str, location: LocationLike, error: errors.LegacyRestoreError
+) -> List[Finding]:
+    """Returns the findings about a checkpoint that could not be opened.
+
+    Args:
+      model: The model's name.
+      location: The location, as it was given.
+      error: What opening it raised.
+    """
     if error.findings:
-        return [dataclasses.replace(one, model=model.name) for one in error.findings]
+        return [dataclasses.replace(one, model=model) for one in error.findings]
     kind = next(
         (name for cls, name in _INPUT_KINDS.items() if isinstance(error, cls)),
         "corrupt",
     )
     finding = Finding(
         KINDS[kind],
-        os.fspath(model.checkpoint),
+        os.fspath(location),
         error.message,
-        model=model.name,
+        model=model,
         hint=error.hint,
     )
     return [finding]

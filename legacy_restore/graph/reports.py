@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
+from legacy_restore.report.check_report import CheckReport
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.table import align, human_bytes, printable
 
@@ -59,6 +60,12 @@ class ModelReport:
         )
 
 
+def model_report(plan: ModelPlan) -> ModelReport:
+    """Returns what was done for a model whose plan was carried out."""
+    rows = plan.rows_to(Action.RESTORE)
+    return ModelReport(plan, sum(row.entry.nbytes for row in rows if row.entry))
+
+
 @dataclasses.dataclass(frozen=True)
 class RestoreReport:
     """What a restore did.
@@ -69,13 +76,15 @@ class RestoreReport:
       seconds_planning: Time for building and matching; 0 where a finished plan was
         given.
       seconds_restoring: Time from the session's creation until everything was
-        restored and initialised.
+        restored and initialised, and proved where that was asked for.
+      check: What the proof said; None without ``verify="session"``.
     """
 
     plan: Plan
     models: Mapping[str, ModelReport]
     seconds_planning: float
     seconds_restoring: float
+    check: Optional[CheckReport] = None
 
     @property
     def coverage(self) -> Coverage:
@@ -90,6 +99,7 @@ class RestoreReport:
             "seconds_restoring": round(self.seconds_restoring, 3),
             "models": [report.to_json() for report in self.models.values()],
             "findings": [finding.to_json() for finding in self.plan.findings],
+            "check": None if self.check is None else self.check.to_json(),
         }
 
     def __str__(self) -> str:
@@ -98,4 +108,4 @@ class RestoreReport:
         lines: List[str] = [f"restored {self.coverage}", *align(rows)]
         told = [one for one in self.plan.findings if one.id in _TOLD]
         lines += [f"  {one.kind.title}: {printable(one.message)}" for one in told]
-        return "\n".join(lines)
+        return "\n".join(lines + ([] if self.check is None else [str(self.check)]))

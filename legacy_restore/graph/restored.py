@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Type
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Type, Union
 
 from legacy_restore import errors
+from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph import calls
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
+from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.plan import GraphPlan
-from legacy_restore.graph.reports import ModelReport, RestoreReport
+from legacy_restore.graph.reports import ModelReport, RestoreReport, model_report
+from legacy_restore.graph.saving import replace_variables, save_variables
+from legacy_restore.graph.swap import plan_swap, run_swap
 from legacy_restore.graph.tf import tf
 from legacy_restore.report.check_report import CheckReport
 
@@ -29,7 +35,7 @@ class RestoredModel:
       outputs: Exactly what the builder returned.
       variables: The ``tf.Variable`` objects that the builder created, in that order;
         of a partitioned variable its parts.
-      report: What was restored.
+      report: What was restored, or swapped in last.
       saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
         checkpoint's own keys, or None for a model that restores none. Where TensorFlow
         executes eagerly, it works only inside of ``with restored.graph.as_default()``.
@@ -82,8 +88,63 @@ class RestoredModel:
             )
         given = calls.merge(self.name, feeds, inputs)
         checked = calls.feeds_of(self.name, self._built.inputs, given)
-        with self._owner.closing_is_ours():
+        with self._owner.used():
             return calls.run_outputs(self.name, session, self.outputs, checked)
+
+    def swap(self, location: LocationLike) -> ModelReport:
+        """Gives the model the weights of another checkpoint; adds no operation.
+
+        The keys may be others; rules and waivers are the model's. Calls that have begun
+        are waited for, and new ones held until it is done: none sees weights of both.
+        (What is run through ``session`` itself is not held.) Old and new weights of the
+        model may be in memory at once.
+
+        Args:
+          location: A location as ``open_checkpoint`` takes it.
+
+        Returns:
+          What was restored; ``check`` compares with this checkpoint from now on.
+
+        Raises:
+          RestoreError: It does not fit or cannot be read, or it has variables that the
+            restore left to their initialisers, or lacks some that were restored. The
+            weights are as they were.
+          ClosedError: The session was closed.
+        """
+        self.report = self._owner.swap_model(self.name, location)
+        return self.report
+
+    def save(
+        self, prefix: Union[str, os.PathLike[str]], *, overwrite: bool = False
+    ) -> str:
+        """Writes the model's current values under its names without the scope.
+
+        So the checkpoint fits the model in any scope, and its builder without one. All
+        variables are written but local ones. It is read back before it takes its name.
+        No state file is written: several models may go into one directory.
+
+        Args:
+          prefix: The prefix of the new checkpoint, such as ``"out/decoder"``; its
+            directory has to exist.
+          overwrite: Permits to replace the checkpoint that is there.
+
+        Returns:
+          The prefix.
+
+        Raises:
+          RestoreError: There is a checkpoint, or it cannot be written; whatever was
+            there is there still.
+          UsageError: The prefix cannot be meant, or the model has no variables.
+          ClosedError: The session was closed.
+        """
+        session = self._owner.session
+        writer = self._owner.plan.operations.models[self.name].writer
+        if writer is None:
+            raise errors.UsageError(f"model {self.name!r} has no variables to save")
+        with self._owner.used():
+            if overwrite:
+                return replace_variables(session, writer, prefix)
+            return save_variables(session, writer, prefix)
 
     def __repr__(self) -> str:
         return f"<RestoredModel {self.name!r}: {len(self.variables)} variables>"
@@ -96,8 +157,8 @@ class Restored(Mapping[str, RestoredModel]):
     the start.
 
     Attributes:
-      plan: The plan that was carried out.
-      report: What was restored, and how long it took.
+      plan: The plan that was carried out; a swap replaces its model's part.
+      report: What was restored at first, and how long it took.
       graph: The ``tf.Graph``; it is not finalised.
     """
 
@@ -105,6 +166,8 @@ class Restored(Mapping[str, RestoredModel]):
         """Takes over a session; ``restore`` is the way to get one."""
         self._session = session
         self._is_closed = False
+        self._gate = Gate()
+        self._swapping = threading.Lock()
         self.plan = plan
         self.report = report
         self.graph = plan.graph
@@ -134,11 +197,27 @@ class Restored(Mapping[str, RestoredModel]):
           ClosedError: The session was closed.
         """
         session = self.session
-        with self.closing_is_ours():
+        with self.used():
             return check_session(session, self.plan)
 
+    def swap_model(self, name: str, location: LocationLike) -> ModelReport:
+        """Does what ``restored[name].swap(location)`` is for."""
+        session = self.session
+        with self._closing_is_ours(), self._swapping:
+            plan = plan_swap(self.plan, name, location)
+            with self._gate.change():  # Calls go on while the files are looked at.
+                run_swap(session, plan, name)
+                self.plan = plan
+        return model_report(plan[name])
+
     @contextlib.contextmanager
-    def closing_is_ours(self) -> Iterator[None]:
+    def used(self) -> Iterator[None]:
+        """Keeps swaps out while the session is used."""
+        with self._closing_is_ours(), self._gate.use():
+            yield
+
+    @contextlib.contextmanager
+    def _closing_is_ours(self) -> Iterator[None]:
         """Turns what TensorFlow says of a closed session into ``ClosedError``."""
         try:
             yield

@@ -113,6 +113,17 @@ def assemble(owned: OwnedVariable, values: Sequence[np.ndarray]) -> np.ndarray:
     return whole
 
 
+def is_resource(variable: Any) -> bool:
+    """Returns whether a ``tf.Variable`` is a resource variable, no ref variable."""
+    return bool(variable.op.type == _RESOURCE_TYPE)
+
+
+def slice_spec(variable: Any) -> str:
+    """Returns which part of a whole a variable is, as ``SaveV2`` takes it."""
+    info = _slice_info(variable)
+    return "" if info is None else str(info.spec)
+
+
 def _slice_info(variable: Any) -> Any:
     return variable._get_save_slice_info()  # TensorFlow has no public way to ask.
 
@@ -148,7 +159,7 @@ def describe(owned: OwnedVariable, scope: str, local_names: Set[str]) -> Variabl
         local_name=name[len(scope) + 1 :] if is_under(name, scope) else name,
         dtype=first.dtype.base_dtype.name,
         shape=owned.shape,
-        kind="resource" if first.op.type == _RESOURCE_TYPE else "ref",
+        kind="resource" if is_resource(first) else "ref",
         is_local=first.op.name in local_names,
         parts=len(owned.parts) if owned.is_partitioned else 0,
     )

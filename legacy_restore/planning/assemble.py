@@ -34,12 +34,18 @@ def make_plan(inputs: Sequence[PlanInput], findings: Sequence[Finding] = ()) -> 
       inputs: The models, in the order in which the plan shows them.
       findings: Findings about several models.
     """
-    models = tuple(_plan_model(one, inputs) for one in inputs)
+    models = tuple(plan_model(one, inputs) for one in inputs)
     of_models = [finding for model in models for finding in model.findings]
     return Plan(models, (*of_models, *findings))
 
 
-def _plan_model(one: PlanInput, inputs: Sequence[PlanInput]) -> ModelPlan:
+def plan_model(one: PlanInput, inputs: Sequence[PlanInput]) -> ModelPlan:
+    """Matches one model with its checkpoint; never raises for what it finds.
+
+    Args:
+      one: The model.
+      inputs: All models of the plan, that one among them.
+    """
     model = one.model
     findings: List[Finding] = list(one.findings)
     if not model.variables:

@@ -79,7 +79,8 @@ def candidates_by_names(
         _by_names(f"names without {model.scope}/", local_names, known),
         *_under_prefixes(model.scope, local_names, known, num_required),
     ]
-    once = _without_repeated_scope(model.scope, local_names)
+    without_scope = names_without_scope(model)
+    once = {name: without_scope[name] for name in local_names}
     if once != local_names:
         label = f"names without {model.scope}/, also where slots repeat it"
         found.append(_by_names(label, once, known))
@@ -87,21 +88,19 @@ def candidates_by_names(
     return found
 
 
-def _without_repeated_scope(
-    scope: str, local_names: Mapping[str, str]
-) -> Dict[str, str]:
-    """The local names as they would be had the model been built without its scope.
+def names_without_scope(model: ModelSpec) -> Dict[str, str]:
+    """Returns what the variables would be called had the model no scope, by name.
 
     A slot that an optimizer makes under a scope is called by the scope and the whole
     name of its variable, which has the scope too: ``m/m/dense/kernel/Adam``.
     """
-    names = set(local_names)
+    names = {variable.name for variable in model.variables if model.scope}
 
     def once(local: str) -> str:
         owner = local.rpartition("/")[0]
-        return local[len(scope) + 1 :] if owner in names else local
+        return local[len(model.scope) + 1 :] if owner in names else local
 
-    return {name: once(local) for name, local in local_names.items()}
+    return {variable.name: once(variable.local_name) for variable in model.variables}
 
 
 def _by_names(label: str, wanted: Mapping[str, str], known: Set[str]) -> Candidate:

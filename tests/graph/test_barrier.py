@@ -90,6 +90,7 @@ def test_every_assignment_waits_for_every_read(kind, prefixes):
             operation = stack.pop()
             waited.add(operation)
             stack.extend(operation.control_inputs)
+            stack.extend(tensor.op for tensor in operation.inputs)
         assert reads <= waited
 
 

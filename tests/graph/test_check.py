@@ -1,5 +1,6 @@
 """Proving that variables still equal their checkpoints."""
 
+import importlib
 import shutil
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.graph.helpers import (
     linear_model,
     numbers,
     of_kind,
+    only,
     values_of,
     variables,
     write,
@@ -304,3 +306,39 @@ def test_a_check_after_close_is_refused(kind, tmp_path):
     restored.close()
     with pytest.raises(errors.ClosedError):
         restored.check()
+
+
+def test_a_restore_proves_itself_if_asked_to(kind, tmp_path):
+    model = linear_model(kind, "m", tmp_path)
+    with lr.restore([model], verify="session") as restored:
+        check = restored.report.check
+        assert [row.status.value for row in check.rows] == ["equal", "equal"]
+        assert restored.report.to_json()["check"] == check.to_json()
+        assert "checked 2 variables: 2 equal" in str(restored.report)
+    with lr.restore([model]) as restored:
+        assert restored.report.check is None
+
+
+def test_a_restore_that_cannot_prove_itself_is_refused(
+    kind, tmp_path, refused, monkeypatch
+):
+    model = linear_model(kind, "m", tmp_path)
+    restore_module = importlib.import_module("legacy_restore.graph.restore")
+    initialize = restore_module._initialize_rest
+
+    def initialize_all(session, plan):
+        initialize(session, plan)
+        variable = plan.built["m"].variables["m/dense/kernel"].parts[0]
+        session.run(variable.initializer)
+
+    monkeypatch.setattr(restore_module, "_initialize_rest", initialize_all)
+    error = refused(
+        [model], error=errors.CheckError, sessions_opened=1, verify="session"
+    )
+    assert only(error.findings, "variable-changed").subject == "m/dense/kernel"
+
+
+def test_a_way_to_verify_that_does_not_exist(tmp_path, refused):
+    model = linear_model("ref", "m", tmp_path)
+    error = refused([model], error=errors.UsageError, verify="none")
+    assert '"read" or "session"' in str(error)

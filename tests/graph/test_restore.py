@@ -324,8 +324,8 @@ def test_many_threads_may_restore_one_plan(kind, tmp_path):
     for is_ok, values in found:
         assert is_ok
         assert_same(values, linear_values(1))
-    savers = [one for one in plan.graph.get_operations() if one.type == "SaveV2"]
-    assert len(savers) == 2
+    reads = [one for one in plan.graph.get_operations() if one.type == "RestoreV2"]
+    assert len(reads) == 2
 
 
 def test_a_device_that_is_not_there_by_soft_placement(kind, tmp_path):
@@ -421,6 +421,7 @@ def test_the_report_counts_what_was_read(kind, tmp_path):
         assert [one["name"] for one in found["models"]] == ["a", "b"]
         assert found["models"][0]["nbytes"] == 32
         assert set(found) == {
+            "check",
             "coverage",
             "seconds_planning",
             "seconds_restoring",

@@ -1,0 +1,83 @@
+"""Refusing: from the findings of a plan or of files to the error that says them."""
+
+from __future__ import annotations
+
+from typing import List, Mapping, Sequence
+
+from legacy_restore import errors
+from legacy_restore.graph.plan import Opened, file_stamps
+from legacy_restore.planning.hints import waiver_hints
+from legacy_restore.planning.plan import Action, ModelPlan, Plan
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import refusal_text
+from legacy_restore.report.table import cut_names
+
+NOTHING_CHANGED = "nothing was changed"
+
+
+def refuse_unless_ok(plan: Plan) -> None:
+    """Raises what a plan refuses.
+
+    Raises:
+      RestoreError: A model cannot be restored; all findings of the plan are in it.
+    """
+    if plan.ok:
+        return
+    refused = [model for model in plan.models if not model.ok]
+    if len(refused) == 1:
+        headline = _headline(refused[0])
+    else:
+        names = cut_names([model.name for model in refused])
+        headline = (
+            f"{len(refused)} of {len(plan.models)} models cannot be restored: {names}"
+        )
+    text = refusal_text(
+        f"{headline}; {NOTHING_CHANGED}", plan.findings, waiver_hints(plan)
+    )
+    raise errors.RestoreError(text, findings=plan.findings)
+
+
+def _headline(model: ModelPlan) -> str:
+    where = "" if model.location is None else f" from {model.location.prefix}"
+    unfit = len(model.rows_to(Action.REFUSE))
+    what = f"{unfit} of {len(model.rows)} variables" if unfit else "it"
+    return f"model {model.name!r}: {what} cannot be restored{where}"
+
+
+def refuse_if_changed(opened: Mapping[str, Opened]) -> None:
+    """Raises if the files of a plan are no longer those that it was made from.
+
+    The plan's shapes are only as good as the files that they were read from.
+
+    Args:
+      opened: The checkpoints, by model name.
+
+    Raises:
+      RestoreError: A file was written to, or is gone.
+    """
+    findings: List[Finding] = []
+    for name, one in opened.items():
+        now = file_stamps(one.stamps)
+        changed = [path for path, stamp in one.stamps.items() if now.get(path) != stamp]
+        findings += [
+            Finding(
+                KINDS["checkpoint-changed"],
+                path,
+                "it is gone" if path not in now else "it was written to",
+                model=name,
+                hint="make the plan again",
+            )
+            for path in changed
+        ]
+    raise_for(findings, "a checkpoint is no longer the one that was planned")
+
+
+def raise_for(findings: Sequence[Finding], headline: str) -> None:
+    """Raises if there are findings.
+
+    Raises:
+      RestoreError: It says them, and that nothing was changed.
+    """
+    if findings:
+        text = refusal_text(f"{headline}; {NOTHING_CHANGED}", findings)
+        raise errors.RestoreError(text, findings=findings)

@@ -1,0 +1,133 @@
+"""Swapping the weights of a restored model for those of another checkpoint.
+
+The operations of the restore are used again: their prefix and their keys are fed. So
+nothing is added to the graph, which may be finalised.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Dict, List, Tuple
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.graph.plan import GraphPlan, Opened, input_findings, open_for_plan
+from legacy_restore.graph.reading import Reading, run_reads
+from legacy_restore.graph.refusals import (
+    raise_for,
+    refuse_if_changed,
+    refuse_unless_ok,
+)
+from legacy_restore.graph.values import values_kept
+from legacy_restore.planning.assemble import plan_model
+from legacy_restore.planning.plan import Action, ModelPlan, Plan
+from legacy_restore.report.findings import KINDS, Finding
+
+_CONSEQUENCE = "the weights are as they were"
+
+
+def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
+    """Plans to give one model the weights of another checkpoint.
+
+    Rules and waivers are those of the model.
+
+    Args:
+      plan: The plan that the session was restored with.
+      name: The model.
+      location: The other checkpoint.
+
+    Returns:
+      The plan with this model's part replaced.
+
+    Raises:
+      RestoreError: The checkpoint does not fit, or asks for operations that the
+        restore did not make; nothing was changed.
+      UsageError: The location is no path.
+    """
+    if not isinstance(location, (str, os.PathLike)):
+        raise errors.UsageError(f"a location has to be a path, not {location!r}")
+    opened = _open(name, location)
+    given = dataclasses.replace(plan.inputs[name], source=opened.source)
+    inputs = {**plan.inputs, name: given}
+    model = plan_model(given, list(inputs.values()))
+    model = _with_differences(plan[name], model)
+    refuse_unless_ok(Plan((model,), model.findings))
+    models = tuple(model if one.name == name else one for one in plan.models)
+    of_models = [finding for one in models for finding in one.findings]
+    return dataclasses.replace(
+        plan,
+        models=models,
+        findings=tuple(of_models),
+        inputs=inputs,
+        opened={**plan.opened, name: opened},
+    )
+
+
+def _open(name: str, location: LocationLike) -> Opened:
+    try:
+        return open_for_plan(location)
+    except (errors.CheckpointError, errors.MissingDependencyError) as error:
+        findings = input_findings(name, location, error)
+        raise_for(findings, f"model {name!r} cannot be swapped")
+        raise
+
+
+def _with_differences(old: ModelPlan, new: ModelPlan) -> ModelPlan:
+    """Adds a finding for each variable of which other things are to become."""
+    actions: Dict[str, Action] = {row.variable.name: row.action for row in old.rows}
+    findings: List[Finding] = []
+    for row in new.rows:
+        now = (actions[row.variable.name], row.action)
+        if now in _DIFFERENCES:
+            findings.append(
+                Finding(
+                    KINDS["swap-differs"],
+                    row.variable.name,
+                    _DIFFERENCES[now],
+                    model=new.name,
+                    hint="restore again, from this checkpoint",
+                )
+            )
+    return dataclasses.replace(new, findings=(*new.findings, *findings))
+
+
+_DIFFERENCES: Dict[Tuple[Action, Action], str] = {
+    (Action.INITIALIZE, Action.RESTORE): "it was left to its initialiser, and no "
+    "operation restores it; this checkpoint has it",
+    (
+        Action.RESTORE,
+        Action.INITIALIZE,
+    ): "it was restored, and this checkpoint lacks it",
+}
+
+
+def run_swap(session: Any, plan: GraphPlan, name: str) -> None:
+    """Assigns the weights of one model.
+
+    Args:
+      session: The session.
+      plan: What ``plan_swap`` returned.
+      name: The model.
+
+    Raises:
+      RestoreError: The checkpoint cannot be read, or its files changed meanwhile; the
+        weights are as they were.
+    """
+    operations = plan.operations.models[name]
+    if not operations.savers:
+        return
+    rows = plan[name].rows_to(Action.RESTORE)
+    keys = {row.variable.name: str(row.key) for row in rows}
+    owned = plan.built[name].variables
+    parts = [part for row in rows for part in owned[row.variable.name].parts]
+    opened = {name: plan.opened[name]}
+    reading = Reading([plan[name]], opened, _CONSEQUENCE)
+    with values_kept(session, parts):
+        run_reads(
+            session,
+            reading,
+            operations.assignments,
+            lambda prefixes: plan.operations.feeds_for_one(name, prefixes[name], keys),
+        )
+        refuse_if_changed(opened)
