@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from legacy_restore.graph.model import Model
     from legacy_restore.graph.plan import plan
     from legacy_restore.graph.restore import restore
+    from legacy_restore.graph.scope_restore import init_fn, restore_scope
+    from legacy_restore.graph.scopes import scope_variables, scoped_saver
     from legacy_restore.mapping.rules import Rename
     from legacy_restore.planning.plan import Plan
 
@@ -28,9 +30,13 @@ __all__ = [
     "Rename",
     "TensorEntry",
     "errors",
+    "init_fn",
     "open_checkpoint",
     "plan",
     "restore",
+    "restore_scope",
+    "scope_variables",
+    "scoped_saver",
 ]
 
 _HOMES = {
@@ -39,9 +45,13 @@ _HOMES = {
     "Plan": "legacy_restore.planning.plan",
     "Rename": "legacy_restore.mapping.rules",
     "TensorEntry": "legacy_restore.checkpoint",
+    "init_fn": "legacy_restore.graph.scope_restore",
     "open_checkpoint": "legacy_restore.checkpoint",
     "plan": "legacy_restore.graph.plan",
     "restore": "legacy_restore.graph.restore",
+    "restore_scope": "legacy_restore.graph.scope_restore",
+    "scope_variables": "legacy_restore.graph.scopes",
+    "scoped_saver": "legacy_restore.graph.scopes",
 }
 
 

@@ -24,7 +24,7 @@ def saveable_findings(model: Model) -> List[Finding]:
     ]
 
 
-def vocabulary_findings(model: Model, tables: Sequence[Any]) -> List[Finding]:
+def vocabulary_findings(model: str, tables: Sequence[Any]) -> List[Finding]:
     """Finds vocabulary files that are not there before a table asks for them."""
     findings = []
     for operation in tables:
@@ -38,7 +38,7 @@ def vocabulary_findings(model: Model, tables: Sequence[Any]) -> List[Finding]:
                     KINDS["vocabulary-missing"],
                     path,
                     f"{operation.name} reads it",
-                    model=model.name,
+                    model=model,
                     hint="the builder names the file: give it one that is there",
                 )
             )
@@ -46,7 +46,7 @@ def vocabulary_findings(model: Model, tables: Sequence[Any]) -> List[Finding]:
 
 
 def orphan_findings(
-    model: Model, names: Sequence[str], objects: Mapping[str, Any]
+    model: str, names: Sequence[str], objects: Mapping[str, Any]
 ) -> List[Finding]:
     """Finds variable operations that no ``tf.Variable`` stands for."""
     return [
@@ -54,7 +54,7 @@ def orphan_findings(
             KINDS["variable-without-object"],
             name,
             "no tf.Variable stands for it: imported, or made by a raw operation?",
-            model=model.name,
+            model=model,
         )
         for name in names
         if name not in objects

@@ -76,13 +76,13 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         for operation in operations
         if variables_lib.is_variable_operation(operation)
     ]
-    findings += build_findings.orphan_findings(model, variable_names, objects)
+    findings += build_findings.orphan_findings(model.name, variable_names, objects)
     created_here = [objects[name] for name in variable_names if name in objects]
     owned = variables_lib.group_parts(created_here)
     findings += ownership.claims(
         model.name, operations, [leaf.value for leaf in leaves(outputs)]
     )
-    findings += build_findings.vocabulary_findings(model, tables)
+    findings += build_findings.vocabulary_findings(model.name, tables)
     findings += ownership.shared_storage(model.name, created_here)
     ownership.add(model.name, created_here, operations)
     findings += build_findings.escape_findings(model, owned)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.rules import Rename
+from legacy_restore.mapping.rules import Rename, check_rules
 from legacy_restore.report.findings import KINDS, Finding
 
 # What tf.Graph.name_scope admits, without the slash at the end that re-enters a scope.
@@ -81,7 +81,7 @@ class Model:
         self.build = build
         self.checkpoint = checkpoint
         self.scope = _check_scope(name, scope)
-        self.rules = _check_rules(name, rules)
+        self.rules = check_rules(rules)
         self.allow_missing = waivers.check_patterns("allow_missing", allow_missing)
         self.allow_unused = waivers.check_patterns("allow_unused", allow_unused)
 
@@ -97,13 +97,6 @@ def _check_scope(name: str, scope: Optional[str]) -> str:
             hint="scope= takes letters, digits, '_', '.', '-' and '/'",
         )
     return chosen
-
-
-def _check_rules(name: str, rules: Sequence[Rename]) -> Tuple[Rename, ...]:
-    found: Tuple[Any, ...] = tuple(rules) if isinstance(rules, Iterable) else (None,)
-    if not all(isinstance(rule, Rename) for rule in found):
-        raise errors.UsageError(f"model {name!r}: rules takes a list of Rename")
-    return found
 
 
 def check_models(models: Iterable[Model]) -> List[Model]:

@@ -191,35 +191,55 @@ def as_prefix(prefix: str) -> bytes:
     return os.fsencode(prefix)
 
 
-def make_operations(graph: Any, model: ModelPlan, built: Any) -> ModelOperations:
-    """Adds the operations of one model to a graph, without a barrier.
+def make_operations(graph: Any, model: ModelPlan, built: BuiltModel) -> ModelOperations:
+    """Adds the operations of one model to its graph, without a barrier.
 
     Args:
       graph: The graph.
       model: The plan of the model; nothing refuses it.
-      built: The model's part of the graph: ``.spec`` and ``.variables``.
+      built: The model's part of the graph.
     """
-    variables: Mapping[str, OwnedVariable] = built.variables
-    # A name scope with a slash at its end is entered as it is, not made unique; an
-    # empty one is the root.
-    scope = f"{model.scope}/" if model.scope else None
+    savers = make_savers(graph, model, built.variables)
+    left = [
+        built.variables[row.variable.name]
+        for row in model.rows
+        if row.action is Action.INITIALIZE and not row.variable.is_local
+    ]
+    if not savers and not left:
+        return ModelOperations(savers, None)
+    with _entered(graph, model.scope):
+        writer = _make_writer(savers, left, names_without_scope(built.spec))
+    return ModelOperations(savers, writer)
+
+
+def make_savers(
+    graph: Any, model: ModelPlan, variables: Mapping[str, OwnedVariable]
+) -> Tuple[SaverOperations, ...]:
+    """Adds the operations that restore one model to its graph, without a barrier.
+
+    Args:
+      graph: The graph.
+      model: The plan of the model; nothing refuses it.
+      variables: The model's variables, by name.
+    """
+    with _entered(graph, model.scope):
+        return tuple(
+            _make_saver(graph, rows, variables)
+            for rows in _with_keys_of_their_own(model.rows_to(Action.RESTORE))
+        )
+
+
+@contextlib.contextmanager
+def _entered(graph: Any, scope: str) -> Iterator[None]:
+    """Enters a scope, and leaves what the caller may have entered besides."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(graph.as_default())
         stack.enter_context(graph.control_dependencies(None))
         stack.enter_context(graph.device(None))
-        stack.enter_context(graph.name_scope(scope))
-        savers = tuple(
-            _make_saver(graph, rows, variables)
-            for rows in _with_keys_of_their_own(model.rows_to(Action.RESTORE))
-        )
-        left = [
-            variables[row.variable.name]
-            for row in model.rows
-            if row.action is Action.INITIALIZE and not row.variable.is_local
-        ]
-        keys = names_without_scope(built.spec)
-        writer = _make_writer(savers, left, keys) if savers or left else None
-    return ModelOperations(savers, writer)
+        # With a slash at its end it is entered as it is, not made unique; None is the
+        # root.
+        stack.enter_context(graph.name_scope(f"{scope}/" if scope else None))
+        yield
 
 
 def _with_keys_of_their_own(rows: Sequence[PlanRow]) -> List[List[PlanRow]]:

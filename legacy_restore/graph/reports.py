@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
 from legacy_restore.report.check_report import CheckReport
@@ -59,6 +59,19 @@ class ModelReport:
             prefix,
         )
 
+    def __str__(self) -> str:
+        """Says what was restored in one line, and what was remarkable in others."""
+        return "\n".join([*align([self.cells()], ""), *_told(self.findings)])
+
+
+def _told(findings: Iterable[Finding]) -> List[str]:
+    """Where the values came from, if that was not plain."""
+    return [
+        f"  {one.kind.title}: {printable(one.message)}"
+        for one in findings
+        if one.id in _TOLD
+    ]
+
 
 def model_report(plan: ModelPlan) -> ModelReport:
     """Returns what was done for a model whose plan was carried out."""
@@ -106,6 +119,5 @@ class RestoreReport:
         """Returns a line for each model, and one for all of them."""
         rows = [report.cells() for report in self.models.values()]
         lines: List[str] = [f"restored {self.coverage}", *align(rows)]
-        told = [one for one in self.plan.findings if one.id in _TOLD]
-        lines += [f"  {one.kind.title}: {printable(one.message)}" for one in told]
+        lines += _told(self.plan.findings)
         return "\n".join(lines + ([] if self.check is None else [str(self.check)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
 
@@ -46,6 +46,18 @@ class Rename:
     def apply(self, key: str) -> str:
         """Returns the new name of a key."""
         return re.sub(self.pattern, self.text, key, count=1)
+
+
+def check_rules(rules: Sequence[Rename]) -> Tuple[Rename, ...]:
+    """Returns rules as they are kept.
+
+    Raises:
+      UsageError: It is no list of rules.
+    """
+    found: Tuple[Any, ...] = tuple(rules) if isinstance(rules, Iterable) else (None,)
+    if not all(isinstance(rule, Rename) for rule in found):
+        raise errors.UsageError("rules takes a list of Rename")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,11 +74,11 @@ def candidates_by_names(
     known = set(keys)
     as_they_are = {variable.name: variable.name for variable in variables}
     local_names = {variable.name: variable.local_name for variable in variables}
-    found = [
-        _by_names("names as they are", as_they_are, known),
-        _by_names(f"names without {model.scope}/", local_names, known),
-        *_under_prefixes(model.scope, local_names, known, num_required),
-    ]
+    found = [_by_names("names as they are", as_they_are, known)]
+    if local_names != as_they_are:
+        label = f"names without {model.scope}/"
+        found.append(_by_names(label, local_names, known))
+    found.extend(_under_prefixes(model.scope, local_names, known, num_required))
     without_scope = names_without_scope(model)
     once = {name: without_scope[name] for name in local_names}
     if once != local_names:
@@ -120,7 +120,8 @@ def _under_prefixes(
         if found and count < num_required:
             break  # It cannot explain the model; the first one shows how near it is.
         keys = {name: prefix + local for name, local in local_names.items()}
-        candidate = _by_names(f"{prefix} in the place of {scope}/", keys, known)
+        label = f"{prefix} in the place of {scope}/" if scope else f"names in {prefix}"
+        candidate = _by_names(label, keys, known)
         found.append(dataclasses.replace(candidate, prefix=prefix.rstrip("/")))
     return found
 

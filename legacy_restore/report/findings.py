@@ -154,6 +154,7 @@ KINDS = _catalogue(
     _error("unused-waiver", "waiver that permits nothing"),
     _error("initializer-failed", "initialiser failed"),
     # Sessions.
+    _error("graph-finalized", "the graph is finalised"),
     _error("swap-differs", "not what was restored before"),
     _error("checkpoint-exists", "there is a checkpoint already"),
     _error("save-failed", "the checkpoint could not be written"),
