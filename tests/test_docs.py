@@ -17,6 +17,7 @@ from tests.cli.commands import DIGITS, run
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 ERRORS = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
 
@@ -54,7 +55,7 @@ def test_python_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(directory))
     names = {"noisy": np.zeros([2, 64], "f4"), "build_decoder": build_decoder}
     code = blocks(README, "python")
-    assert len(code) == 3
+    assert len(code) == 4
     for block in code:
         exec(compile(block, "README.md", "exec"), names)
     assert names["digits"].shape == (2,)
@@ -63,6 +64,39 @@ def test_python_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     # The first screen shows what is printed.
     shown = blocks(README, "text")[0]
     assert shown in capsys.readouterr().out
+
+
+def test_python_code_of_the_guide_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("tensorflow")
+    shutil.copytree(str(DIGITS), str(tmp_path / "digits"))
+    monkeypatch.chdir(tmp_path / "digits")
+    monkeypatch.syspath_prepend(str(tmp_path / "digits"))
+    names = {"noisy": np.zeros([2, 64], "f4")}
+    for number, block in enumerate(blocks(GUIDE, "python")):
+        exec(compile(block, f"docs/guide.md, example {number + 1}", "exec"), names)
+    out = capsys.readouterr().out
+    assert "RestoreError" not in out
+    assert "shape-mismatch" in out or "missing-key" in out
+    assert "checked 20 variables: 20 equal" in out
+    assert names["digits"].shape == (2,)
+    assert names["kernel"].shape == (3, 3, 1, 16)
+
+
+def test_every_public_function_is_used_in_the_guide():
+    pytest.importorskip("tensorflow")
+    from legacy_restore.graph.restored import Restored, RestoredModel
+
+    code = "\n".join(blocks(GUIDE, "python"))
+    types = {"Checkpoint", "Plan", "TensorEntry"}  # What functions return.
+    public = [name for name in lr.__all__ if callable(getattr(lr, name))]
+    methods = [
+        f".{name}"
+        for kind in (Restored, RestoredModel)
+        for name in vars(kind)
+        if not name.startswith("_")
+    ]
+    wanted = [f"lr.{name}(" for name in public if name not in types]
+    assert [one for one in [*wanted, *methods] if one not in code] == []
 
 
 def test_commands_of_the_readme_run(tmp_path):

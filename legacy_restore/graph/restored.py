@@ -88,7 +88,7 @@ class RestoredModel:
             )
         given = calls.merge(self.name, feeds, inputs)
         checked = calls.feeds_of(self.name, self._built.inputs, given)
-        with self._owner.used():
+        with self._owner._used():
             return calls.run_outputs(self.name, session, self.outputs, checked)
 
     def swap(self, location: LocationLike) -> ModelReport:
@@ -111,7 +111,7 @@ class RestoredModel:
             weights are as they were.
           ClosedError: The session was closed.
         """
-        self.report = self._owner.swap_model(self.name, location)
+        self.report = self._owner._swap_model(self.name, location)
         return self.report
 
     def save(
@@ -141,7 +141,7 @@ class RestoredModel:
         writer = self._owner.plan.operations.models[self.name].writer
         if writer is None:
             raise errors.UsageError(f"model {self.name!r} has no variables to save")
-        with self._owner.used():
+        with self._owner._used():
             if overwrite:
                 return replace_variables(session, writer, prefix)
             return save_variables(session, writer, prefix)
@@ -197,10 +197,10 @@ class Restored(Mapping[str, RestoredModel]):
           ClosedError: The session was closed.
         """
         session = self.session
-        with self.used():
+        with self._used():
             return check_session(session, self.plan)
 
-    def swap_model(self, name: str, location: LocationLike) -> ModelReport:
+    def _swap_model(self, name: str, location: LocationLike) -> ModelReport:
         """Does what ``restored[name].swap(location)`` is for."""
         session = self.session
         with self._closing_is_ours(), self._swapping:
@@ -211,7 +211,7 @@ class Restored(Mapping[str, RestoredModel]):
         return model_report(plan[name])
 
     @contextlib.contextmanager
-    def used(self) -> Iterator[None]:
+    def _used(self) -> Iterator[None]:
         """Keeps swaps out while the session is used."""
         with self._closing_is_ours(), self._gate.use():
             yield

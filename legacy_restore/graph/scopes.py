@@ -197,7 +197,9 @@ def _objects_in(graph: Any, scope: str) -> Dict[str, Any]:
     return {
         operation.name: objects[operation.name]
         for operation in graph.get_operations()
-        if operation.name in objects and _is_in(operation.name, scope)
+        if variables_lib.is_variable_operation(operation)
+        and operation.name in objects
+        and _is_in(operation.name, scope)
     }
 
 

@@ -148,3 +148,12 @@ def test_what_the_caller_has_entered_does_not_get_in(kind, graph, tmp_path):
     with lr.open_checkpoint(prefix) as checkpoint:
         assert_same({key: checkpoint[key] for key in checkpoint}, values)
     assert np.asarray(values["dense/bias"]).shape == (2,)
+
+
+def test_what_an_assignment_returns_is_no_variable(kind, graph):
+    """Old code puts the updates of moving averages into a collection."""
+    with tf.variable_scope("a"):
+        w = of_kind(kind, lambda: tf.get_variable("w", [2]))()
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign_sub(w, [1, 1]))
+        tf.add_to_collection("kept", w.assign([1, 1]))
+    assert names(lr.scope_variables("a")) == ["a/w"]
