@@ -24,7 +24,14 @@ TENSORFLOW = [
     "protobuf<3.21; python_version < '3.8'",
 ]
 TF_KERAS = ["tf_keras>=2.16,<2.22; python_version >= '3.10'"]
-TEST = ["pytest>=7.4", "pytest-timeout>=2.1", "hypothesis>=6.79", *EXAMPLE, *TF_KERAS]
+TEST = [
+    "pytest>=7.4",
+    "pytest-timeout>=2.1",
+    "hypothesis>=6.79",
+    "tf-slim>=1.1",
+    *EXAMPLE,
+    *TF_KERAS,
+]
 
 setup(
     name="legacy_restore",
