@@ -3,10 +3,11 @@
 Decided from names, shapes and dtypes alone, and conservatively: what is not known to
 be training state counts as a weight, so that it is missed when it is left behind.
 
-The names are those of TensorFlow's optimizers: slot variables are called
-``<variable>/<optimizer's slot name>`` with ``_1``, ``_2`` for further slots
-(``tensorflow/python/training/slot_creator.py``); Adam's accumulators ``beta1_power``;
-averages ``<variable>/ExponentialMovingAverage``.
+The names are TensorFlow's: those of slots are in ``optimizers.py``, those of batch
+normalisation in ``batch_norm.py``; Adam's accumulators are called ``beta1_power``,
+averages ``<variable>/ExponentialMovingAverage``. An object-based checkpoint has
+``/.ATTRIBUTES/VARIABLE_VALUE`` behind each name and reserves names that begin with one
+dot for itself (``tensorflow/python/training/tracking/graph_view.py``).
 """
 
 from __future__ import annotations
@@ -17,12 +18,19 @@ import re
 from typing import Dict, Iterable, Mapping, Optional
 
 from legacy_restore.checkpoint import TensorEntry
+from legacy_restore.mapping.batch_norm import batch_norm_statistic
+from legacy_restore.mapping.optimizers import (
+    keras_slots,
+    optimizer_of_slot,
+    slot_shape_fits,
+)
 
 
 class TensorClass(enum.Enum):
     """What a tensor of a checkpoint is there for."""
 
     WEIGHT = "weight"
+    BATCH_NORM = "batch-norm statistic"
     SLOT = "optimizer slot"
     POWER = "optimizer accumulator"
     EMA = "moving average"
@@ -32,7 +40,7 @@ class TensorClass(enum.Enum):
     @property
     def is_training_state(self) -> bool:
         """Whether a model runs without it."""
-        return self is not TensorClass.WEIGHT
+        return self not in (TensorClass.WEIGHT, TensorClass.BATCH_NORM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,19 +50,14 @@ class Classified:
     Attributes:
       tensor_class: The class.
       reason: Why, in a few words.
+      optimizer: Of a slot, the name of its optimizer as far as it is known, else None.
     """
 
     tensor_class: TensorClass
     reason: str
+    optimizer: Optional[str] = None
 
 
-# Slot names of TensorFlow's optimizers, of contrib's, and of optimizers that ship with
-# much used models (adam_m and adam_v: BERT's AdamWeightDecayOptimizer).
-_SLOT = re.compile(
-    r"(?:Adam|AdamW|LazyAdam|NadamOptimizer|AdaMax|Adadelta|Adagrad|AdagradDA"
-    r"|Adafactor|AddSign|PowerSign|Ftrl|GradientDescent|LARSOptimizer|Momentum|MomentumW"
-    r"|RMSProp|ProximalAdagrad|adam_m|adam_v|lamb_m|lamb_v)(?:_\d+)?"
-)
 # contrib.learn named the slots of a partition <variable>/t_0/Adagrad.
 _PARTITION = re.compile(r"(?:t|part)_\d+")
 _EMA = re.compile(r"ExponentialMovingAverage(?:_\d+)?")
@@ -65,10 +68,11 @@ _STEP = re.compile(r"(?:iterations?|iter|epoch|step|save_counter)(?:_\d+)?")
 _DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 
 _INTEGERS = frozenset(["int32", "int64", "uint32", "uint64", "int16", "uint16"])
-_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
-# Optimizers that keep statistics per row and column instead of per element.
-_FACTORED = re.compile(r"Adafactor.*")
+_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_OBJECT_CONFIG = "/.ATTRIBUTES/OBJECT_CONFIG_JSON"
+_OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_OBJECT_SLOT = "/.OPTIMIZER_SLOT/"
 
 
 def classify(entries: Iterable[TensorEntry]) -> Dict[str, Classified]:
@@ -78,27 +82,38 @@ def classify(entries: Iterable[TensorEntry]) -> Dict[str, Classified]:
 
 
 def _classify(entry: TensorEntry, by_key: Mapping[str, TensorEntry]) -> Classified:
-    base, _, last = entry.key.rpartition("/")
-    if entry.key == _OBJECT_GRAPH_KEY and entry.dtype == "string":
+    name = entry.key
+    if name.endswith(_OBJECT_VALUE):
+        name = name[: -len(_OBJECT_VALUE)]
+        owner, is_slot, rest = name.partition(_OBJECT_SLOT)
+        if is_slot:
+            slot = rest.rpartition("/")[2]
+            return Classified(TensorClass.SLOT, f"{slot} of {owner}")
+    return (
+        _of_object_graph(entry)
+        or _scalar(entry, name)
+        or _batch_norm(name, by_key)
+        or _average(entry, name, by_key)
+        or _slot(entry, name, by_key)
+        or _keras_slot(entry, name, by_key)
+        or Classified(TensorClass.WEIGHT, "not known as training state")
+    )
+
+
+def _of_object_graph(entry: TensorEntry) -> Optional[Classified]:
+    if entry.dtype != "string":
+        return None
+    if entry.key == _OBJECT_GRAPH_KEY:
         return Classified(TensorClass.OBJECT_GRAPH, "the object graph of the saver")
-    if entry.shape == ():
-        scalar = _classify_scalar(entry, last)
-        if scalar is not None:
-            return scalar
-    if not base:
-        return Classified(TensorClass.WEIGHT, "not known as training state")
-    owner = _owner(base, by_key)
-    if owner is None:
-        return Classified(TensorClass.WEIGHT, "not known as training state")
-    # An average of a tensor, as hand-written batch normalisation keeps it, is a weight.
-    if _EMA.fullmatch(last) and entry.shape == owner.shape:
-        return Classified(TensorClass.EMA, f"average of {owner.key}")
-    if _SLOT.fullmatch(last) and _is_slot_of(entry, last, owner):
-        return Classified(TensorClass.SLOT, f"{last} of {owner.key}")
-    return Classified(TensorClass.WEIGHT, "not known as training state")
+    if entry.key.endswith(_OBJECT_CONFIG):
+        return Classified(TensorClass.OBJECT_GRAPH, "the configuration of an object")
+    return None
 
 
-def _classify_scalar(entry: TensorEntry, last: str) -> Optional[Classified]:
+def _scalar(entry: TensorEntry, name: str) -> Optional[Classified]:
+    if entry.shape != ():
+        return None
+    last = name.rpartition("/")[2]
     if _POWER.fullmatch(last) and entry.dtype not in _INTEGERS:
         return Classified(TensorClass.POWER, f"scalar named {last}")
     if _GLOBAL_STEP.fullmatch(last):
@@ -111,6 +126,56 @@ def _classify_scalar(entry: TensorEntry, last: str) -> Optional[Classified]:
     return None
 
 
+def _batch_norm(name: str, by_key: Mapping[str, TensorEntry]) -> Optional[Classified]:
+    reason = batch_norm_statistic(name)
+    # An average of a variable that is called so is what averages are: training state.
+    if reason is None or _is_average_of_key(name, by_key):
+        return None
+    return Classified(TensorClass.BATCH_NORM, reason)
+
+
+def _is_average_of_key(name: str, by_key: Mapping[str, TensorEntry]) -> bool:
+    base, _, last = name.rpartition("/")
+    return base in by_key and _EMA.fullmatch(last) is not None
+
+
+def _average(
+    entry: TensorEntry, name: str, by_key: Mapping[str, TensorEntry]
+) -> Optional[Classified]:
+    base, _, last = name.rpartition("/")
+    if _EMA.fullmatch(last) is None:
+        return None
+    # An average of a tensor, as hand-written batch normalisation keeps it, is a weight.
+    owner = _owner(base, by_key)
+    if owner is None or entry.shape != owner.shape:
+        return None
+    return Classified(TensorClass.EMA, f"average of {owner.key}")
+
+
+def _slot(
+    entry: TensorEntry, name: str, by_key: Mapping[str, TensorEntry]
+) -> Optional[Classified]:
+    base, _, last = name.rpartition("/")
+    optimizer = optimizer_of_slot(last)
+    if optimizer is None:
+        return None
+    owner = _owner(base, by_key)
+    if owner is None or not slot_shape_fits(optimizer, entry.shape, owner.shape):
+        return None
+    return Classified(TensorClass.SLOT, f"{last} of {owner.key}", optimizer)
+
+
+def _keras_slot(
+    entry: TensorEntry, name: str, by_key: Mapping[str, TensorEntry]
+) -> Optional[Classified]:
+    for slot in keras_slots(name):
+        owner = by_key.get(slot.variable)
+        if owner is not None and entry.shape == owner.shape:
+            reason = f"{name.rpartition('/')[2]} of {owner.key}"
+            return Classified(TensorClass.SLOT, reason, slot.optimizer)
+    return None
+
+
 def _owner(base: str, by_key: Mapping[str, TensorEntry]) -> Optional[TensorEntry]:
     """The variable that a slot belongs to.
 
@@ -118,6 +183,8 @@ def _owner(base: str, by_key: Mapping[str, TensorEntry]) -> Optional[TensorEntry
     variable: ``train/dense/kernel/Adam``, ``m/m/dense/kernel/Adam``. So the variable is
     the longest end of ``base`` that is a key.
     """
+    if not base:
+        return None
     parts = base.split("/")
     if _PARTITION.fullmatch(parts[-1]) and "/".join(parts[:-1]) in by_key:
         parts = parts[:-1]
@@ -126,7 +193,3 @@ def _owner(base: str, by_key: Mapping[str, TensorEntry]) -> Optional[TensorEntry
         if tail in by_key:
             return by_key[tail]
     return None
-
-
-def _is_slot_of(entry: TensorEntry, last: str, owner: TensorEntry) -> bool:
-    return entry.shape == owner.shape or _FACTORED.fullmatch(last) is not None

@@ -6,7 +6,6 @@ import dataclasses
 from typing import List, Set, Tuple
 
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.classify import classify
 from legacy_restore.planning.spec import ModelSpec, Source, type_text
 from legacy_restore.report.findings import KINDS, Finding
 
@@ -41,7 +40,7 @@ def leftovers_of(model: ModelSpec, source: Source, taken: Set[str]) -> Leftovers
     """
     left = sorted(key for key in source.entries if key not in taken)
     permitted = waivers.permitted(model.allow_unused, left)
-    classes = classify(source.entries.values())
+    classes = source.classes
     weights = [key for key in left if not classes[key].tensor_class.is_training_state]
     findings: List[Finding] = []
     for key in left:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple
 
 from legacy_restore.checkpoint import Location, TensorEntry
+from legacy_restore.mapping.classify import Classified, classify
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.report.findings import Finding
 
@@ -74,6 +75,17 @@ class Source:
     format: str
     entries: Mapping[str, TensorEntry]
     findings: Tuple[Finding, ...] = ()
+    # Filled when first asked for: matching asks again for each way to match.
+    _classes: Dict[str, Classified] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def classes(self) -> Mapping[str, Classified]:
+        """What each key stands for; decided once for each source."""
+        if not self._classes:
+            self._classes.update(classify(self.entries.values()))
+        return self._classes
 
 
 def shape_fits(shape: Shape, stored: Tuple[int, ...]) -> bool:

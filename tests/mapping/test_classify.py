@@ -8,6 +8,7 @@ from tests.planning.specs import entry
 from tests.samples import sample
 
 WEIGHT = TensorClass.WEIGHT
+BATCH_NORM = TensorClass.BATCH_NORM
 SLOT = TensorClass.SLOT
 
 
@@ -39,6 +40,10 @@ def classes(*entries):
         "lamb_m",
         "AdamW",
         "LazyAdam",
+        "AddSignOptimizer",
+        "PowerSignOptimizer",
+        "RegAdagrad",
+        "Shampoo",
     ],
 )
 def test_slots_are_known_by_their_name_and_their_variable(slot):
@@ -145,8 +150,9 @@ def test_a_weight_counts_although_another_key_carries_its_name():
     assert found == {"a/w": WEIGHT, "b/a/w": WEIGHT}
 
 
-def test_only_weights_are_needed_to_run_a_model():
-    assert [one for one in TensorClass if not one.is_training_state] == [WEIGHT]
+def test_only_weights_and_statistics_are_needed_to_run_a_model():
+    needed = [one for one in TensorClass if not one.is_training_state]
+    assert needed == [WEIGHT, BATCH_NORM]
 
 
 def test_every_key_gets_a_class_and_a_reason():
@@ -194,12 +200,161 @@ def test_slots_of_partitions_of_a_real_model():
 
 
 def test_an_average_of_a_tensor_is_a_weight():
-    # As batch normalisation by hand kept it before there were layers.
-    key = "bn/moments/Squeeze/ExponentialMovingAverage"
-    assert classify([entry(key, [4])])[key].tensor_class is TensorClass.WEIGHT
+    key = "bn/loss/mean/ExponentialMovingAverage"
+    assert class_of(key, entry(key, [4])) is WEIGHT
 
 
 def test_a_float_that_is_called_step_is_a_weight():
     found = classify([entry("quant/step", []), entry("epoch", [], "int32")])
     assert found["quant/step"].tensor_class is TensorClass.WEIGHT
     assert found["epoch"].tensor_class is TensorClass.STEP
+
+
+def test_slots_say_whose_they_are():
+    keys = ["w/Adam_1", "w/Ftrl", "w/adam_m", "w/lamb_v_1", "train/w/RMSProp_2"]
+    found = classify([entry("w", [2]), *(entry(key, [2]) for key in keys)])
+    names = [found[key].optimizer for key in keys]
+    assert names == ["Adam", "Ftrl", "adam", "lamb", "RMSProp"]
+    assert found["w"].optimizer is None
+
+
+@pytest.mark.parametrize("shape, expected", [([3, 3], SLOT), ([4, 4], WEIGHT)])
+def test_matrices_per_axis_are_slots_of_shampoo_alone(shape, expected):
+    variable = entry("w", [3, 2])
+    key, other = "w/Shampoo_1", "w/Adam_1"
+    found = classes(variable, entry(key, shape), entry(other, shape))
+    assert found == {"w": WEIGHT, key: expected, other: WEIGHT}
+
+
+@pytest.mark.parametrize(
+    "key, optimizer",
+    [
+        ("Adam/dense/kernel/m", "Adam"),
+        ("training/Adam_1/dense/kernel/vhat", "Adam"),
+        ("SGD/dense/kernel/momentum", "SGD"),
+        ("RMSprop/dense/kernel/rms", "RMSprop"),
+        ("a/Adam/b/Nadam/dense/kernel/v", "Nadam"),
+    ],
+)
+def test_slots_of_keras_are_known_by_optimizer_variable_and_slot(key, optimizer):
+    found = classify([entry("dense/kernel", [3, 2]), entry(key, [3, 2])])[key]
+    assert (found.tensor_class, found.optimizer) == (SLOT, optimizer)
+    assert found.reason == f"{key.rpartition('/')[2]} of dense/kernel"
+
+
+@pytest.mark.parametrize(
+    "key, shape",
+    [
+        ("Adam/dense/kernel/m", [3]),  # Another shape.
+        ("Adam/dense/kernel/rms", [2]),  # A slot of another optimizer.
+        ("Adam/dense/bias/m", [2]),  # No such variable.
+        ("adam/dense/kernel/m", [2]),
+        ("dense/kernel/m", [2]),
+        ("Adam/m", [2]),
+    ],
+)
+def test_what_only_looks_like_a_slot_of_keras_is_a_weight(key, shape):
+    assert class_of(key, entry("dense/kernel", [2]), entry(key, shape)) is WEIGHT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "moving_mean",
+        "moving_variance",
+        "moving_mean_1",
+        "bn/moving_stddev",
+        "m/bn/renorm_mean",
+        "bn/renorm_stddev_weight",
+        "batchnormalization_1_running_mean",
+        "bn_running_std",
+        "conv0/bn/mean/EMA",
+        "variance/EMA",
+        "m/BatchNorm/m/BatchNorm/moving_mean/biased",
+        "BatchNorm/moving_mean/local_step",
+        "bn/moving_mean/local_step_1",
+        "hb/m/moments/Squeeze_1/ExponentialMovingAverage",
+        "moments_1/normalize/mean/ExponentialMovingAverage_2",
+        "m/m/moments/Squeeze/ExponentialMovingAverage/biased",
+    ],
+)
+def test_statistics_of_batch_normalisation_are_known_by_their_name(name):
+    for key in (name, f"{name}/.ATTRIBUTES/VARIABLE_VALUE"):
+        for shape in ([], [4], [1, 1, 4]):
+            assert class_of(key, entry(key, shape)) is BATCH_NORM
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "bn/mean",
+        "bn/variance",
+        "removing_mean",
+        "w/biased",
+        "w/local_step",
+        "EMA",
+        "moments/w",
+        "moments/ExponentialMovingAverage/w",
+        "moving_mean/kernel",
+    ],
+)
+def test_what_only_looks_like_a_statistic_is_a_weight(key):
+    assert class_of(key, entry(key, [4]), entry("w", [4])) is WEIGHT
+
+
+@pytest.mark.parametrize("base", ["bn/moving_mean", "moments/w"])
+def test_an_average_of_a_variable_is_one_whatever_it_is_called(base):
+    key = f"{base}/ExponentialMovingAverage"
+    assert class_of(key, entry(base, [4]), entry(key, [4])) is TensorClass.EMA
+
+
+def test_an_average_of_moments_is_kept_although_a_variable_ends_its_name():
+    key = "bn/moments/mean/ExponentialMovingAverage"
+    assert class_of(key, entry("mean", [4]), entry(key, [4])) is BATCH_NORM
+
+
+def test_what_object_based_checkpoints_hold():
+    value = "/.ATTRIBUTES/VARIABLE_VALUE"
+    slot = "model/kernel/.OPTIMIZER_SLOT/optimizer/m" + value
+    found = classify(
+        [
+            entry("model/kernel" + value, [3]),
+            entry(slot, [3]),
+            entry("save_counter" + value, [], "int64"),
+            entry("optimizer/iter" + value, [], "int64"),
+            entry("optimizer/learning_rate" + value, []),
+            entry("layer-0/.ATTRIBUTES/OBJECT_CONFIG_JSON", [], "string"),
+            entry("not/.ATTRIBUTES/OBJECT_CONFIG_JSON", []),
+            entry("name/.OPTIMIZER_SLOT/based/m", [3]),
+        ]
+    )
+    assert [one.tensor_class for one in found.values()] == [
+        WEIGHT,
+        SLOT,
+        TensorClass.STEP,
+        TensorClass.STEP,
+        WEIGHT,
+        TensorClass.OBJECT_GRAPH,
+        WEIGHT,
+        WEIGHT,
+    ]
+    assert found[slot].reason == "m of model/kernel"
+    assert found[slot].optimizer is None
+
+
+def test_slots_of_two_optimizers_of_a_real_model():
+    _, found = weights_in("taxi_estimator", "model.ckpt-10000.index")
+    slots = {key: one for key, one in found.items() if one.tensor_class is SLOT}
+    assert {one.optimizer for one in slots.values()} == {"Adagrad", "Ftrl"}
+    assert all(f"/{one.optimizer}" in key for key, one in slots.items())
+
+
+def test_counters_and_configurations_of_real_object_based_checkpoints():
+    _, found = weights_in("keras_object_based")
+    configurations = [key for key in found if key.endswith("OBJECT_CONFIG_JSON")]
+    assert configurations
+    for key in configurations:
+        assert found[key].tensor_class is TensorClass.OBJECT_GRAPH
+    _, found = weights_in("sonnet2", "ema_2")
+    key = "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+    assert found[key].tensor_class is TensorClass.STEP

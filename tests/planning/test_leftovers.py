@@ -1,5 +1,9 @@
 """What a match leaves in the checkpoint."""
 
+import dataclasses
+
+from legacy_restore.mapping.classify import classify
+from legacy_restore.planning import spec
 from legacy_restore.planning.leftovers import leftovers_of
 from tests.planning.specs import entry, ids, model, source
 
@@ -41,3 +45,27 @@ def test_findings_say_what_a_key_was_taken_for_and_why():
     assert finding.message == "optimizer accumulator: scalar named beta1_power"
     assert finding.found == "float32[]"
     assert finding.waiver is None
+
+
+def test_statistics_of_batch_normalisation_refuse_as_weights_do():
+    left = leftovers_of(model("w"), source("w", "bn/moving_mean"), {"w"})
+    assert left.weights == ("bn/moving_mean",)
+    assert left.refuses
+    assert left.findings[0].waiver == ("allow_unused", "bn/moving_mean")
+
+
+def test_keys_are_classified_once_for_each_source(monkeypatch):
+    calls = []
+
+    def counting(entries):
+        calls.append(1)
+        return classify(entries)
+
+    monkeypatch.setattr(spec, "classify", counting)
+    of = source("w", "w/Adam")
+    for taken in ({"w"}, set(), {"w"}):
+        leftovers_of(model("w"), of, taken)
+    assert len(calls) == 1
+    assert set(of.classes) == {"w", "w/Adam"}
+    other = dataclasses.replace(of, entries={"v": entry("v")})
+    assert set(other.classes) == {"v"}
