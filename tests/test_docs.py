@@ -10,11 +10,13 @@ import shutil
 import numpy as np
 import pytest
 
-import legacy_restore as lr
 from legacy_restore import errors
+from legacy_restore.mapping.classify import TensorClass
+from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Severity
-from tests.cli.commands import DIGITS, run
+from tests.cli.commands import CLASSIFIER, DENOISER, DIGITS, run
 from tests.conftest import ROOT
+from tests.json_docs import difference, example
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
@@ -107,9 +109,11 @@ def test_commands_of_the_readme_run(tmp_path):
     commands = [shlex.split(line) for line in lines if line]
     ours = [words[1:] for words in commands if words[0] == "legacy-restore"]
     assert [words[0] for words in ours] == ["inspect", "plan", "restore"]
-    for words in ours:
-        done = run(*words, cwd=tmp_path / "digits")
-        assert done.returncode == 0, done.stderr
+    told = [run(*words, cwd=tmp_path / "digits") for words in ours]
+    assert [done.returncode for done in told] == [0, 0, 0]
+    # What README shows of inspect is what it prints.
+    shown = [one for one in blocks(README, "text") if "tensors" in one]
+    assert [one in told[0].stdout for one in shown] == [True]
     scripts = [words[0] for words in commands if words[0] != "legacy-restore"]
     assert scripts == ["scripts/example", "scripts/test"]
     assert all(os.access(str(ROOT / script), os.X_OK) for script in scripts)
@@ -150,13 +154,57 @@ def test_every_finding_that_is_explained_is_used():
     assert [one for one in KINDS if f'"{one}"' not in sources] == []
 
 
-def test_every_field_of_a_plan_is_documented(tmp_path):
+def test_the_json_of_a_plan_is_documented_both_ways():
     pytest.importorskip("tensorflow")
-    write_decoder(tmp_path)
-    plan = lr.plan([lr.Model("decoder", build_decoder, tmp_path)])
-    text = (ROOT / "docs" / "plan-json.md").read_text(encoding="utf-8")
-    fields = set(re.findall(r'"([a-z_]+)":', json.dumps(plan.to_json())))
-    assert [name for name in sorted(fields) if f'"{name}"' not in text] == []
+    done = run("plan", *DENOISER, *CLASSIFIER, "--json")
+    # What TensorFlow 1.15 makes by default; the document names both.
+    told = done.stdout.replace('"kind": "ref"', '"kind": "resource"')
+    assert difference(example("plan-json.md"), json.loads(told)) is None
+
+
+def test_the_json_of_inspect_is_documented_both_ways():
+    done = run("inspect", "checkpoints/denoiser", "--json")
+    assert difference(example("inspect-json.md"), json.loads(done.stdout)) is None
+
+
+@pytest.mark.parametrize("name", ["plan-json.md", "inspect-json.md"])
+def test_the_json_of_an_error_is_documented_both_ways(name):
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    documented = re.search(r'`(\{"ok": false, .*?\})`', text, re.DOTALL).group(1)
+    done = run("inspect", "nowhere", "--json")
+    found = json.loads(done.stdout)
+    assert set(re.findall(r'"(\w+)":', documented)) == set(found)
+    assert found["ok"] is False
+    # The findings of both documents have the fields that plan-json.md shows.
+    fields = set(example("plan-json.md")["findings"][0])
+    assert set(found["findings"][0]) == fields
+
+
+def test_every_value_that_a_field_of_the_json_may_have_is_documented():
+    plan = (ROOT / "docs" / "plan-json.md").read_text(encoding="utf-8")
+    for one in [*Action, *Severity]:
+        assert f'"{one.value}"' in plan
+    rows = re.findall(
+        r"^\| `([^`]+)` \| .* \| (yes|no) \|$",
+        (ROOT / "docs" / "inspect-json.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert rows == [
+        (one.value, "yes" if one.is_training_state else "no") for one in TensorClass
+    ]
+
+
+def test_a_document_that_is_not_true_is_seen():
+    # The tests above must not pass because they see nothing.
+    real = {"a": 1, "b": [{"c": None}, {"c": 2}]}
+    assert difference({"a": 1, "b": [{"c": 2}]}, real) is None
+    assert difference({"a": 1, "b": "..."}, real) is None
+    assert difference({"a": True, "b": [{"c": 2}]}, real)
+    assert difference({"a": 1}, real)
+    assert difference({"a": 1, "b": [], "c": 0}, real)
+    assert difference({"a": 1, "b": []}, real)
+    assert difference({"a": 1, "b": [{"c": 3}]}, real)
+    assert difference({"a": 1, "b": [{"c": 2, "d": 0}]}, real)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -59,6 +59,11 @@ def list_candidates(directory: str) -> List[Candidate]:
     )
 
 
+def step_of(prefix: str) -> Optional[int]:
+    """Returns the step that a prefix ends in, as ``Saver.save`` puts it, or None."""
+    return _candidate(prefix).step
+
+
 def _candidate(prefix: str) -> Candidate:
     match = _STEP.fullmatch(os.path.basename(prefix))
     if match is None:

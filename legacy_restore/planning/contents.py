@@ -1,0 +1,176 @@
+"""What a checkpoint holds: its tensors, what each is there for, and totals."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from legacy_restore.checkpoint import Checkpoint, Location, TensorEntry
+from legacy_restore.checkpoint.directory import step_of
+from legacy_restore.mapping.classify import Classified, TensorClass, classify
+from legacy_restore.report.findings import Finding
+
+# Raised whenever a field of the JSON changes its meaning or goes.
+JSON_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ContentsRow:
+    """One tensor of a checkpoint.
+
+    Attributes:
+      entry: What the checkpoint says about it.
+      classified: What it was taken for.
+    """
+
+    entry: TensorEntry
+    classified: Classified
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the row as JSON-ready data."""
+        return {
+            "key": self.entry.key,
+            "dtype": self.entry.dtype,
+            "shape": list(self.entry.shape),
+            "parameters": self.entry.num_elements,
+            "nbytes": self.entry.nbytes,
+            "class": self.classified.tensor_class.value,
+            "optimizer": self.classified.optimizer,
+            "reason": self.classified.reason,
+            "shard": self.entry.shard,
+            "num_slices": len(self.entry.slices),
+            "crc32c": self.entry.crc32c,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Total:
+    """How much some tensors are.
+
+    Attributes:
+      tensors: Number of tensors; a partitioned one is one.
+      parameters: Number of elements of all of them.
+      nbytes: Bytes stored for them; of strings, with their lengths.
+    """
+
+    tensors: int
+    parameters: int
+    nbytes: int
+
+    def to_json(self) -> Dict[str, int]:
+        """Returns the numbers as JSON-ready data."""
+        return dataclasses.asdict(self)
+
+
+def total_of(rows: Iterable[ContentsRow]) -> Total:
+    """Adds up some tensors."""
+    entries = [row.entry for row in rows]
+    return Total(
+        tensors=len(entries),
+        parameters=sum(entry.num_elements for entry in entries),
+        nbytes=sum(entry.nbytes for entry in entries),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTotal:
+    """How much the tensors of one class are; the slots of each optimizer apart.
+
+    Attributes:
+      tensor_class: The class.
+      optimizer: Of slots, the name of their optimizer as far as it is known, else None.
+      total: Over these tensors.
+    """
+
+    tensor_class: TensorClass
+    optimizer: Optional[str]
+    total: Total
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the row as JSON-ready data."""
+        return {
+            "class": self.tensor_class.value,
+            "optimizer": self.optimizer,
+            "is_training_state": self.tensor_class.is_training_state,
+            **self.total.to_json(),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a checkpoint holds; no value is read for it.
+
+    Printing it shows every tensor, the totals of each class, and every finding.
+
+    Attributes:
+      location: Where the checkpoint was found.
+      format: Its format, such as ``"V2"``.
+      step: The step that its prefix ends in, or None.
+      rows: One for each tensor, sorted by key.
+      findings: What there is to say about the location and the files.
+    """
+
+    location: Location
+    format: str
+    step: Optional[int]
+    rows: Tuple[ContentsRow, ...]
+    findings: Tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return not any(finding.is_error for finding in self.findings)
+
+    @property
+    def total(self) -> Total:
+        """How much all tensors are."""
+        return total_of(self.rows)
+
+    @property
+    def class_totals(self) -> List[ClassTotal]:
+        """How much those of each class are, what a model needs to run first."""
+        found: Dict[Tuple[TensorClass, str], List[ContentsRow]] = {}
+        for row in self.rows:
+            of = row.classified
+            found.setdefault((of.tensor_class, of.optimizer or ""), []).append(row)
+        ranks = {tensor_class: rank for rank, tensor_class in enumerate(TensorClass)}
+        return [
+            ClassTotal(tensor_class, optimizer or None, total_of(rows))
+            for (tensor_class, optimizer), rows in sorted(
+                found.items(), key=lambda item: (ranks[item[0][0]], item[0][1])
+            )
+        ]
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns it as JSON-ready data; ``docs/inspect-json.md`` describes it."""
+        return {
+            "version": JSON_VERSION,
+            "ok": self.ok,
+            "location": self.location.given,
+            "prefix": self.location.prefix,
+            "format": self.format,
+            "step": self.step,
+            "tensors": [row.to_json() for row in self.rows],
+            "classes": [one.to_json() for one in self.class_totals],
+            "total": self.total.to_json(),
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+    def __str__(self) -> str:
+        """Returns tensors, totals and findings as text."""
+        from legacy_restore.planning.contents_text import contents_text
+
+        return contents_text(self)
+
+
+def contents_of(checkpoint: Checkpoint) -> Contents:
+    """Returns what an open checkpoint holds."""
+    entries = checkpoint.entries()
+    classes = classify(entries)
+    return Contents(
+        location=checkpoint.location,
+        format=checkpoint.format,
+        step=step_of(checkpoint.prefix),
+        rows=tuple(ContentsRow(entry, classes[entry.key]) for entry in entries),
+        findings=tuple(checkpoint.findings),
+    )
