@@ -59,6 +59,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
     add("--allow_missing", ":", "NAME:PATTERN", "variables the checkpoint may lack")
     add("--allow_unused", ":", "NAME:PATTERN", "weights that may stay behind")
+    add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
     add("--connect", "=", "B/INPUT=A/OUTPUT", "output of model A as input of model B")
 
 
@@ -69,7 +70,8 @@ def models_of(args: argparse.Namespace) -> List[Model]:
       UsageError: A flag is about a model that there is not, or a model has no builder.
     """
     names = [one.name for one in args.model]
-    for flag in ("builder", "scope", "rename", "allow_missing", "allow_unused"):
+    flags = ("builder", "scope", "rename", "allow_missing", "allow_unused", "weights")
+    for flag in flags:
         for one in getattr(args, flag):
             if one.name not in names:
                 raise errors.UsageError(
@@ -78,6 +80,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
                 )
     builders = _single(args.builder, "builder")
     scopes = _single(args.scope, "scope")
+    weights = _single(args.weights, "weights")
     return [
         Model(
             model.name,
@@ -87,6 +90,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             rules=[_rule(text) for text in _of(model.name, args.rename)],
             allow_missing=_of(model.name, args.allow_missing),
             allow_unused=_of(model.name, args.allow_unused),
+            weights=weights.get(model.name, "raw"),
         )
         for model in args.model
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from typing import Any, List, Mapping, Set, Tuple
 
 from legacy_restore.graph import build_findings
 from legacy_restore.graph import variables as variables_lib
+from legacy_restore.graph.averages import asked_names, average_names
 from legacy_restore.graph.collections import own_collections
 from legacy_restore.graph.interface import Input, inputs_of
 from legacy_restore.graph.keras_names import own_layer_names
@@ -61,7 +63,10 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     """
     before = len(graph.get_operations())
     with graph.as_default(), own_collections(graph):
-        with variables_lib.recorded_variables() as created, own_layer_names(graph):
+        with contextlib.ExitStack() as stack:
+            created = stack.enter_context(variables_lib.recorded_variables())
+            stack.enter_context(own_layer_names(graph))
+            asked = stack.enter_context(asked_names(graph))
             outputs = run_builder(model)
         check_outputs(graph, model, outputs)
         operations = graph.get_operations()[before:]
@@ -69,6 +74,7 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
             graph, [*created, *_collected_variables()]
         )
         local_names = _local_names()
+        trainable_names = {variable.op.name for variable in tf.trainable_variables()}
         tables = tuple(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
         findings = build_findings.saveable_findings(model)
     variable_names = [
@@ -79,6 +85,19 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     findings += build_findings.orphan_findings(model.name, variable_names, objects)
     created_here = [objects[name] for name in variable_names if name in objects]
     owned = variables_lib.group_parts(created_here)
+    spec = ModelSpec(
+        name=model.name,
+        scope=model.scope,
+        variables=tuple(
+            variables_lib.describe(variable, model.scope, local_names, trainable_names)
+            for variable in owned.values()
+        ),
+        rules=model.rules,
+        allow_missing=model.allow_missing,
+        allow_unused=model.allow_unused,
+        weights=model.weights,
+        average_names=average_names(operations, created_here, asked),
+    )
     findings += ownership.claims(
         model.name, operations, [leaf.value for leaf in leaves(outputs)]
     )
@@ -89,7 +108,7 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     _log.debug("built model %r: %d variables", model.name, len(owned))
     return BuiltModel(
         model=model,
-        spec=_spec(model, owned, local_names),
+        spec=spec,
         variables=owned,
         inputs=inputs_of(model.scope, operations, outputs),
         outputs=outputs,
@@ -112,19 +131,3 @@ def _collected_variables() -> List[Any]:
 def _local_names() -> Set[str]:
     local = {v.op.name for v in tf.get_collection(tf.GraphKeys.LOCAL_VARIABLES)}
     return local - {v.op.name for v in tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)}
-
-
-def _spec(
-    model: Model, owned: Mapping[str, OwnedVariable], local_names: Set[str]
-) -> ModelSpec:
-    return ModelSpec(
-        name=model.name,
-        scope=model.scope,
-        variables=tuple(
-            variables_lib.describe(variable, model.scope, local_names)
-            for variable in owned.values()
-        ),
-        rules=model.rules,
-        allow_missing=model.allow_missing,
-        allow_unused=model.allow_unused,
-    )

@@ -15,6 +15,7 @@ from legacy_restore.report.findings import KINDS, Finding
 # What tf.Graph.name_scope admits, without the slash at the end that re-enters a scope.
 _SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\-]*(?:/[A-Za-z0-9_.\\-]+)*")
 _NOT_IN_NAMES = "/:="
+_WEIGHTS = ("raw", "ema")
 
 
 class Model:
@@ -37,6 +38,7 @@ class Model:
         that may be missing in the checkpoint: those run their initialisers.
       allow_unused: Patterns, matched with whole keys, of weights that may be left in
         the checkpoint.
+      weights: ``"raw"``, or ``"ema"`` for the moving averages of the weights.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Model:
         rules: Sequence[Rename] = (),
         allow_missing: Sequence[str] = (),
         allow_unused: Sequence[str] = (),
+        weights: str = "raw",
     ) -> None:
         """Describes a model; nothing is built or read yet.
 
@@ -61,6 +64,12 @@ class Model:
           rules: ``Rename`` rules.
           allow_missing: A list of patterns.
           allow_unused: A list of patterns.
+          weights: ``"raw"`` restores what was trained. ``"ema"`` restores the averages
+            that ``tf.train.ExponentialMovingAverage`` kept of it, as a Saver of its
+            ``variables_to_restore()`` does (``tensorflow/python/training/
+            moving_averages.py``): by its name in the builder, else by TensorFlow's own.
+            Variables that are not trainable and have no average take their raw value;
+            so do trainable ones that ``allow_missing`` names, any other is an error.
 
         Raises:
           UsageError: An argument cannot be meant.
@@ -84,6 +93,7 @@ class Model:
         self.rules = check_rules(rules)
         self.allow_missing = waivers.check_patterns("allow_missing", allow_missing)
         self.allow_unused = waivers.check_patterns("allow_unused", allow_unused)
+        self.weights = _check_weights(name, weights)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, checkpoint={os.fspath(self.checkpoint)!r})"
@@ -97,6 +107,15 @@ def _check_scope(name: str, scope: Optional[str]) -> str:
             hint="scope= takes letters, digits, '_', '.', '-' and '/'",
         )
     return chosen
+
+
+def _check_weights(name: str, weights: str) -> str:
+    if weights not in _WEIGHTS:
+        raise errors.UsageError(
+            f"model {name!r}: there are no {weights!r} weights",
+            hint=" or ".join(f'weights="{one}"' for one in _WEIGHTS),
+        )
+    return weights
 
 
 def check_models(models: Iterable[Model]) -> List[Model]:

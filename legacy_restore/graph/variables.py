@@ -144,13 +144,17 @@ def _owned(name: str, parts: List[Any]) -> OwnedVariable:
     )
 
 
-def describe(owned: OwnedVariable, scope: str, local_names: Set[str]) -> VariableSpec:
+def describe(
+    owned: OwnedVariable, scope: str, local_names: Set[str], trainable_names: Set[str]
+) -> VariableSpec:
     """Returns what a plan needs to know of a variable.
 
     Args:
       owned: A variable of a graph.
       scope: The scope of its model.
       local_names: Names of the operations of local variables.
+      trainable_names: Names of the operations of variables in the collection of
+        trainable ones.
     """
     first = owned.parts[0]
     name = owned.name
@@ -162,6 +166,10 @@ def describe(owned: OwnedVariable, scope: str, local_names: Set[str]) -> Variabl
         kind="resource" if is_resource(first) else "ref",
         is_local=first.op.name in local_names,
         parts=len(owned.parts) if owned.is_partitioned else 0,
+        is_trainable=any(
+            part.op.name in trainable_names or getattr(part, "trainable", False)
+            for part in owned.parts
+        ),
     )
 
 

@@ -58,8 +58,10 @@ class Classified:
     optimizer: Optional[str] = None
 
 
-# contrib.learn named the slots of a partition <variable>/t_0/Adagrad.
-_PARTITION = re.compile(r"(?:t|part)_\d+")
+# The slots of a partition that were made in a scope: as many letters of the name of
+# their part are left as the scope has (slot_creator.py). So contrib.learn named them
+# <variable>/t_0/Adagrad.
+_PARTITION = re.compile(r"(?:p?a?r?t?_)?\d+")
 _EMA = re.compile(r"ExponentialMovingAverage(?:_\d+)?")
 _POWER = re.compile(r"beta[12]_power(?:_\d+)?")
 # Some count in floating point; a float of another name may be a weight.

@@ -92,13 +92,18 @@ def names_without_scope(model: ModelSpec) -> Dict[str, str]:
     """Returns what the variables would be called had the model no scope, by name.
 
     A slot that an optimizer makes under a scope is called by the scope and the whole
-    name of its variable, which has the scope too: ``m/m/dense/kernel/Adam``.
+    name of its variable, which has the scope too: ``m/m/dense/kernel/Adam``, or
+    ``m/train/m/dense/kernel/Adam``.
     """
     names = {variable.name for variable in model.variables if model.scope}
 
     def once(local: str) -> str:
-        owner = local.rpartition("/")[0]
-        return local[len(model.scope) + 1 :] if owner in names else local
+        parts = local.split("/")
+        for start in range(len(parts) - 1):
+            if "/".join(parts[start:-1]) in names:
+                own = "/".join(parts[start:])[len(model.scope) + 1 :]
+                return "/".join([*parts[:start], own])
+        return local
 
     return {variable.name: once(variable.local_name) for variable in model.variables}
 

@@ -16,7 +16,8 @@ def waiver_hints(plan: Plan) -> List[str]:
     Where a missing variable has a hint of its own, that is the better advice: waiving
     what could be restored is not.
     """
-    advised = {f.model for f in plan.findings if f.id == "missing-key" and f.hint}
+    missing = ("missing-key", "missing-shadow", "no-shadows")
+    advised = {f.model for f in plan.findings if f.id in missing and f.hint}
     wanted: Dict[Tuple[str, str], List[str]] = {}
     for finding in plan.findings:
         if finding.model is None or finding.model in advised:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List, Set, Tuple
+from types import MappingProxyType
+from typing import List, Mapping, Set, Tuple
 
 from legacy_restore.mapping import waivers
 from legacy_restore.planning.spec import ModelSpec, Source, type_text
@@ -30,22 +31,37 @@ class Leftovers:
         return any(finding.is_error for finding in self.findings)
 
 
-def leftovers_of(model: ModelSpec, source: Source, taken: Set[str]) -> Leftovers:
+def leftovers_of(
+    model: ModelSpec,
+    source: Source,
+    taken: Set[str],
+    replaced: Mapping[str, str] = MappingProxyType({}),
+) -> Leftovers:
     """Returns what is left of a checkpoint.
 
     Args:
       model: The model, for its waivers.
       source: What the checkpoint holds.
       taken: The keys that variables take.
+      replaced: The keys of raw values in the place of which variables take an average,
+        each with that.
     """
     left = sorted(key for key in source.entries if key not in taken)
     permitted = waivers.permitted(model.allow_unused, left)
     classes = source.classes
-    weights = [key for key in left if not classes[key].tensor_class.is_training_state]
+    weights = [
+        key
+        for key in left
+        if key not in replaced and not classes[key].tensor_class.is_training_state
+    ]
     findings: List[Finding] = []
     for key in left:
         entry = source.entries[key]
-        if classes[key].tensor_class.is_training_state:
+        message = f"{classes[key].tensor_class.value}: {classes[key].reason}"
+        if key in replaced:
+            kind = "unused-training-state"
+            message = f"raw value: {replaced[key]} is restored in its place"
+        elif classes[key].tensor_class.is_training_state:
             kind = "unused-training-state"
         elif key in permitted:
             kind = "unused-weights-waived"
@@ -55,7 +71,7 @@ def leftovers_of(model: ModelSpec, source: Source, taken: Set[str]) -> Leftovers
             Finding(
                 KINDS[kind],
                 key,
-                f"{classes[key].tensor_class.value}: {classes[key].reason}",
+                message,
                 model=model.name,
                 found=type_text(entry.dtype, entry.shape),
                 waiver=("allow_unused", key) if kind == "unused-weights" else None,

@@ -6,13 +6,22 @@ import collections
 import dataclasses
 from typing import List, Optional, Sequence, Tuple
 
+from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping import rules as rules_lib
 from legacy_restore.mapping import waivers
 from legacy_restore.planning import candidates as candidates_lib
+from legacy_restore.planning.averaged import (
+    Averaged,
+    expected_name,
+    judge_averages,
+    lacking_average,
+    rule_for_averages,
+)
 from legacy_restore.planning.candidates import Candidate
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.proposals import propose_rules
+from legacy_restore.planning.shadows import View, view_of
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec, type_text
 from legacy_restore.planning.suggestions import Suggester
 from legacy_restore.report.findings import KINDS, Finding
@@ -51,50 +60,63 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     """
     wanted = [variable for variable in model.variables if not variable.is_local]
     renamed = rules_lib.rename_keys(model.rules, source.entries)
+    view = view_of(model, source, renamed)
     findings = _rule_findings(model, renamed)
     if model.rules:
-        candidates = candidates_lib.candidates_by_rules(wanted, renamed)
+        candidates = candidates_lib.candidates_by_rules(wanted, view.renamed)
     else:
         waived = waivers.permitted(
             model.allow_missing, (variable.local_name for variable in wanted)
         )
         required = {one.local_name for one in wanted if one.local_name not in waived}
         candidates = candidates_lib.candidates_by_names(
-            model, wanted, source.entries, len(required)
+            model, wanted, view.entries, len(required)
         )
-    full = _explaining(model, wanted, source, candidates)
-    choice = _choose(model, source, candidates, full)
+    full = _explaining(model, wanted, view, candidates)
+    choice = _choose(model, source, view, candidates, full)
     if choice is None:
-        return _ambiguous(model, wanted, source, full, findings)
-    leftovers = leftovers_of(model, source, set(choice.table.values()))
-    rows, row_findings = _rows(model, source, choice, leftovers.weights)
+        return _ambiguous(model, wanted, source, view, full, findings)
+    leftovers = _left(model, source, view, choice)
+    left = [source.entries[key] for key in leftovers.weights]
+    matched, row_findings = _rows(model, view, choice, left)
+    averaged = judge_averages(model, source, view, choice.table, matched)
     findings += row_findings
+    findings += _with_rule_for_averages(averaged, model, source, choice)
     findings += leftovers.findings
     if not model.rules:
         findings = _with_proposed_rules(findings, model, source, leftovers.weights)
-    findings += _unused_waivers(model, rows, leftovers)
+    findings += _unused_waivers(model, averaged, leftovers)
     prefix = choice.prefix
     if prefix:
         findings.append(_prefix_remark(model, prefix))
-    return Match(choice.label, tuple(rows), tuple(findings), prefix)
+    label = choice.label
+    if model.weights == "ema":
+        label += ", moving averages"
+    return Match(label, averaged.rows, tuple(findings), prefix)
 
 
 def explained_by(model: ModelSpec, source: Source) -> bool:
     """Returns whether a checkpoint holds every variable of a model, by names alone."""
     wanted = [variable for variable in model.variables if not variable.is_local]
     names = {variable.local_name for variable in wanted}
-    found = candidates_lib.candidates_by_names(
-        model, wanted, source.entries, len(names)
-    )
+    view = view_of(model, source, rules_lib.rename_keys((), source.entries))
+    found = candidates_lib.candidates_by_names(model, wanted, view.entries, len(names))
     return bool(wanted) and any(
-        candidates_lib.explains(candidate, wanted, source.entries)
-        for candidate in found
+        candidates_lib.explains(candidate, wanted, view.entries) for candidate in found
     )
+
+
+def _left(
+    model: ModelSpec, source: Source, view: View, candidate: Candidate
+) -> Leftovers:
+    table = candidate.table
+    return leftovers_of(model, source, view.taken(table), view.replaced(table))
 
 
 def _choose(
     model: ModelSpec,
     source: Source,
+    view: View,
     candidates: Sequence[Candidate],
     full: Sequence[Candidate],
 ) -> Optional[Candidate]:
@@ -107,7 +129,7 @@ def _choose(
     clean = [
         candidate
         for candidate in full
-        if not leftovers_of(model, source, set(candidate.table.values())).refuses
+        if not _left(model, source, view, candidate).refuses
     ]
     return clean[0] if len(clean) == 1 else None
 
@@ -115,7 +137,7 @@ def _choose(
 def _explaining(
     model: ModelSpec,
     wanted: Sequence[VariableSpec],
-    source: Source,
+    view: View,
     candidates: Sequence[Candidate],
 ) -> List[Candidate]:
     permitted = waivers.permitted(
@@ -131,7 +153,9 @@ def _explaining(
             for variable in wanted
             if variable.name in candidate.table or variable.local_name not in permitted
         ]
-        if candidates_lib.explains(candidate, required, source.entries):
+        if not candidates_lib.explains(candidate, required, view.entries):
+            continue
+        if not lacking_average(model, view, candidate.table):
             full.append(candidate)
     return candidates_lib.distinct(full)
 
@@ -140,6 +164,7 @@ def _ambiguous(
     model: ModelSpec,
     wanted: Sequence[VariableSpec],
     source: Source,
+    view: View,
     full: Sequence[Candidate],
     findings: List[Finding],
 ) -> Match:
@@ -148,11 +173,12 @@ def _ambiguous(
         for variable in wanted
         if len({candidate.table.get(variable.name) for candidate in full}) > 1
     )
+    keys = [candidate.table.get(variable.name) for candidate in full]
     ways = " or ".join(
-        f"{candidate.table.get(variable.name)} ({candidate.label})"
-        for candidate in full
+        f"{key and view.entries[key].key} ({candidate.label})"
+        for key, candidate in zip(keys, full)
     )
-    left = leftovers_of(model, source, set(full[0].table.values())).weights
+    left = _left(model, source, view, full[0]).weights
     patterns = waivers.suggest(left, source.entries)
     finding = Finding(
         KINDS["ambiguous-match"],
@@ -167,20 +193,20 @@ def _ambiguous(
 
 def _rows(
     model: ModelSpec,
-    source: Source,
+    view: View,
     choice: Candidate,
-    left: Sequence[str],
+    left: Sequence[TensorEntry],
 ) -> Tuple[List[PlanRow], List[Finding]]:
     permitted = waivers.permitted(
         model.allow_missing, (variable.local_name for variable in model.variables)
     )
-    suggester = Suggester([source.entries[key] for key in left])
+    suggester = Suggester(left)
     claims = collections.Counter(choice.table.values())
     rows = []
     findings: List[Finding] = []
     for variable in model.variables:
         key = choice.table.get(variable.name)
-        entry = None if key is None else source.entries[key]
+        entry = None if key is None else view.entries[key]
         action = Action.RESTORE
         if variable.is_local:
             action = Action.INITIALIZE
@@ -194,7 +220,7 @@ def _rows(
         elif not candidates_lib.fits(variable, entry):
             action = Action.REFUSE
             findings.append(_misfit(model, variable, entry.dtype, entry.shape))
-        elif claims[entry.key] > 1:
+        elif key is not None and claims[key] > 1:
             action = Action.REFUSE
             findings.append(_shared_key(model, variable, entry.key))
         rows.append(PlanRow(model.name, variable, action, entry))
@@ -264,14 +290,15 @@ def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Fin
 
 def _unused_waivers(
     model: ModelSpec,
-    rows: Sequence[PlanRow],
+    averaged: Averaged,
     leftovers: Leftovers,
 ) -> List[Finding]:
     missing = [
         row.variable.local_name
-        for row in rows
+        for row in averaged.rows
         if row.action is Action.INITIALIZE and not row.variable.is_local
     ]
+    missing += averaged.waived
     unused = [
         ("allow_missing", pattern, "no variable that is missing")
         for pattern in waivers.unused(model.allow_missing, missing)
@@ -315,6 +342,31 @@ def _with_proposed_rules(
     texts = ", ".join(f'Rename(r"{rule.pattern}", r"{rule.text}")' for rule in rules)
     hint = f"rules=[{texts}] for {model.name!r}, with which all of it matches"
     first = next(finding for finding in findings if finding.subject == missing[0].name)
+    return [
+        dataclasses.replace(finding, hint=hint) if finding is first else finding
+        for finding in findings
+    ]
+
+
+def _with_rule_for_averages(
+    averaged: Averaged, model: ModelSpec, source: Source, choice: Candidate
+) -> List[Finding]:
+    """Says on the first average that is missing how another name would be it."""
+    findings = list(averaged.findings)
+    kinds = ("no-shadows", "missing-shadow")
+    first = next((one for one in findings if one.id in kinds), None)
+    if first is None or not averaged.lacking:
+        return findings
+    name = expected_name(model)
+    rule = rule_for_averages(source, averaged.lacking, choice.table, name)
+    if rule is None or rule in model.rules:
+        return findings
+    with_rule = dataclasses.replace(model, rules=(*model.rules, rule))
+    if any(finding.is_error for finding in match_model(with_rule, source).findings):
+        return findings
+    text = f'Rename(r"{rule.pattern}", r"{rule.text}")'
+    hint = f"rules=[..., {text}]" if model.rules else f"rules=[{text}]"
+    hint += f" for {model.name!r}, if that is the moving average"
     return [
         dataclasses.replace(finding, hint=hint) if finding is first else finding
         for finding in findings

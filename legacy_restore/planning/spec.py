@@ -28,6 +28,7 @@ class VariableSpec:
         saves: it is initialised, never matched.
       parts: Number of parts of a partitioned variable, else 0; name and shape are
         those of the whole.
+      is_trainable: Whether an optimizer would train it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class VariableSpec:
     kind: str
     is_local: bool = False
     parts: int = 0
+    is_trainable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,9 @@ class ModelSpec:
       rules: How checkpoint keys are renamed.
       allow_missing: Patterns of variables that may be missing in the checkpoint.
       allow_unused: Patterns of keys that may be left in the checkpoint.
+      weights: ``"raw"``, or ``"ema"`` where each variable takes its moving average.
+      average_names: The names of the ``ExponentialMovingAverage`` objects of which the
+        graph gives evidence; where there is none, TensorFlow's own name counts.
     """
 
     name: str
@@ -58,6 +63,8 @@ class ModelSpec:
     rules: Tuple[Rename, ...] = ()
     allow_missing: Tuple[str, ...] = ()
     allow_unused: Tuple[str, ...] = ()
+    weights: str = "raw"
+    average_names: Tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

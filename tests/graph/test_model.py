@@ -58,6 +58,9 @@ def test_a_name_that_is_no_scope_needs_one():
         {"allow_missing": ["("]},
         {"allow_unused": "a"},
         {"allow_unused": [None]},
+        {"weights": "average"},
+        {"weights": None},
+        {"weights": ["ema"]},
     ],
 )
 def test_arguments_of_another_kind_are_refused(arguments):
@@ -66,7 +69,7 @@ def test_arguments_of_another_kind_are_refused(arguments):
 
 
 @pytest.mark.parametrize(
-    "argument", ["allow_shape", "cast", "only", "exclude", "weights", "device"]
+    "argument", ["allow_shape", "cast", "only", "exclude", "device"]
 )
 def test_what_is_not_built_yet_is_not_accepted(argument):
     with pytest.raises(TypeError):

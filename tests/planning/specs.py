@@ -31,7 +31,7 @@ def source(*entries, location="somewhere", findings=()):
     )
 
 
-def variable(name, shape=(2,), dtype="float32", scope="m", is_local=False):
+def variable(name, shape=(2,), dtype="float32", scope="m", **more):
     """A variable of a model, by its name without the scope."""
     return VariableSpec(
         name=f"{scope}/{name}",
@@ -39,7 +39,7 @@ def variable(name, shape=(2,), dtype="float32", scope="m", is_local=False):
         dtype=dtype,
         shape=None if shape is None else tuple(shape),
         kind="resource",
-        is_local=is_local,
+        **more,
     )
 
 
