@@ -35,7 +35,7 @@ def leftovers_of(
     model: ModelSpec,
     source: Source,
     taken: Set[str],
-    replaced: Mapping[str, str] = MappingProxyType({}),
+    spared: Mapping[str, str] = MappingProxyType({}),
 ) -> Leftovers:
     """Returns what is left of a checkpoint.
 
@@ -43,8 +43,7 @@ def leftovers_of(
       model: The model, for its waivers.
       source: What the checkpoint holds.
       taken: The keys that variables take.
-      replaced: The keys of raw values in the place of which variables take an average,
-        each with that.
+      spared: Further keys that are training state for this model, each with the reason.
     """
     left = sorted(key for key in source.entries if key not in taken)
     permitted = waivers.permitted(model.allow_unused, left)
@@ -52,15 +51,15 @@ def leftovers_of(
     weights = [
         key
         for key in left
-        if key not in replaced and not classes[key].tensor_class.is_training_state
+        if key not in spared and not classes[key].tensor_class.is_training_state
     ]
     findings: List[Finding] = []
     for key in left:
         entry = source.entries[key]
         message = f"{classes[key].tensor_class.value}: {classes[key].reason}"
-        if key in replaced:
+        if key in spared:
             kind = "unused-training-state"
-            message = f"raw value: {replaced[key]} is restored in its place"
+            message = spared[key]
         elif classes[key].tensor_class.is_training_state:
             kind = "unused-training-state"
         elif key in permitted:

@@ -110,7 +110,7 @@ def _left(
     model: ModelSpec, source: Source, view: View, candidate: Candidate
 ) -> Leftovers:
     table = candidate.table
-    return leftovers_of(model, source, view.taken(table), view.replaced(table))
+    return leftovers_of(model, source, view.taken(table), view.spared(table))
 
 
 def _choose(

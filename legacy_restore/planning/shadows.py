@@ -19,7 +19,7 @@ from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tupl
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping.rules import RenamedKeys
-from legacy_restore.planning.spec import ModelSpec, Source, type_text
+from legacy_restore.planning.spec import ModelSpec, Source
 
 DEFAULT_NAME = "ExponentialMovingAverage"
 
@@ -32,15 +32,17 @@ class View:
       entries: The tensor that serves each key. Keys are the checkpoint's, and those
         that raw values which it lacks would have.
       renamed: What the model's rules make of these keys.
-      averages: The averages of a key, where it has any; the first serves it, more than
-        one are ambiguous.
-      average_keys: All keys that are named like an average.
+      averages: The averages that may serve a key, where it is to be served by one: the
+        first does, more than one are ambiguous.
+      average_keys: The keys that are named like an average.
+      raw_values: The key of the raw value of each average that has one of its type.
     """
 
     entries: Mapping[str, TensorEntry]
     renamed: RenamedKeys
-    averages: Mapping[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    average_keys: FrozenSet[str] = frozenset()
+    averages: Mapping[str, Tuple[str, ...]]
+    average_keys: FrozenSet[str]
+    raw_values: Mapping[str, str]
 
     def taken(self, table: Mapping[str, str]) -> Set[str]:
         """Returns the checkpoint's keys that the variables of a table take.
@@ -50,15 +52,24 @@ class View:
         """
         return {self.entries[key].key for key in table.values()}
 
-    def replaced(self, table: Mapping[str, str]) -> Dict[str, str]:
-        """Returns the keys in the place of which a table takes averages, with those.
+    def spared(self, table: Mapping[str, str]) -> Dict[str, str]:
+        """Returns the keys that a model does without, as it takes their counterpart.
 
         Args:
           table: The key in this view of each variable.
+
+        Returns:
+          What to say of each raw value and each average that is known as such.
         """
-        return {
-            key: self.entries[key].key for key in table.values() if key in self.averages
+        found = {
+            average: f"moving average: average of {key}"
+            for average, key in self.raw_values.items()
         }
+        for key in table.values():
+            if key in self.averages:
+                taken = self.entries[key].key
+                found[key] = f"raw value: {taken} is restored in its place"
+        return found
 
 
 def view_of(model: ModelSpec, source: Source, renamed: RenamedKeys) -> View:
@@ -70,21 +81,22 @@ def view_of(model: ModelSpec, source: Source, renamed: RenamedKeys) -> View:
       renamed: What the model's rules make of the checkpoint's keys. A key that no rule
         changes is the average of a key of the file, whatever that is renamed to.
     """
-    if model.weights == "raw":
-        return View(source.entries, renamed)
     found = _find_averages(model, source, renamed)
+    raw_values = {
+        average: key
+        for key, averages in found.of_keys.items()
+        for average in averages
+        if _same_type(source.entries[key], source.entries[average])
+    }
+    if model.weights == "raw":
+        return View(source.entries, renamed, {}, found.keys, raw_values)
     entries = dict(source.entries)
     names = dict(renamed.key_of)
-    for key, averages in found.averages.items():
-        if key not in entries:
-            names[key] = key
-        entries[key] = source.entries[averages[0]]
-    return View(
-        entries=entries,
-        renamed=dataclasses.replace(renamed, key_of=names),
-        averages=found.averages,
-        average_keys=found.keys,
-    )
+    averages = {**found.alone, **found.of_keys}
+    names.update((name, name) for name in found.alone)
+    entries.update((key, source.entries[some[0]]) for key, some in averages.items())
+    renamed = dataclasses.replace(renamed, key_of=names)
+    return View(entries, renamed, averages, found.keys, raw_values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +104,13 @@ class _Found:
     """The averages of a checkpoint.
 
     Attributes:
-      averages: Those of each key, sorted.
-      keys: All of them.
+      of_keys: Those of each key, sorted.
+      alone: Those without a raw value, by the name that this would have.
+      keys: The keys of all of them.
     """
 
-    averages: Mapping[str, Tuple[str, ...]]
+    of_keys: Mapping[str, Tuple[str, ...]]
+    alone: Mapping[str, Tuple[str, ...]]
     keys: FrozenSet[str]
 
 
@@ -127,8 +141,11 @@ def _find_averages(model: ModelSpec, source: Source, renamed: RenamedKeys) -> _F
         own = scoped
         used = {key for found in scoped.values() for key in found}
         alone = {base: found for base, found in alone.items() if found[0] not in used}
-    averages = {key: tuple(sorted(found)) for key, found in {**alone, **own}.items()}
-    return _Found(averages, frozenset(keys))
+    return _Found(_sorted(own), _sorted(alone), frozenset(keys))
+
+
+def _sorted(found: Mapping[str, List[str]]) -> Dict[str, Tuple[str, ...]]:
+    return {key: tuple(sorted(averages)) for key, averages in found.items()}
 
 
 def _average_pattern(names: Sequence[str]) -> str:
@@ -145,9 +162,9 @@ def _scoped_owner(
     for start in range(1, len(parts)):
         key = known.get("/".join(parts[start:]))
         if key is not None:
-            raw = source.entries[key]
-            same = type_text(raw.dtype, raw.shape) == type_text(
-                entry.dtype, entry.shape
-            )
-            return key if same else None
+            return key if _same_type(source.entries[key], entry) else None
     return None
+
+
+def _same_type(one: TensorEntry, other: TensorEntry) -> bool:
+    return (one.dtype, one.shape) == (other.dtype, other.shape)

@@ -298,3 +298,19 @@ def test_two_copies_with_averages_are_ambiguous_and_averages_are_shown():
 def test_a_model_is_explained_by_averages_alone():
     assert explained_by(trained("w"), source(f"w/{EMA}"))
     assert not explained_by(model("w"), source(f"w/{EMA}"))
+
+
+def test_averages_by_the_builders_own_name_are_left_behind_by_raw_weights():
+    one = model("w", average_names=("slow",))
+    match = match_model(one, source("w", "w/slow"))
+    assert keys(match) == ["w"]
+    [finding] = match.findings
+    assert finding.id == "unused-training-state"
+    assert finding.message == "moving average: average of w"
+    match = match_model(model("w"), source("w", "w/slow"))
+    assert error_ids(match.findings) == ["unused-weights"]
+
+
+def test_an_average_of_another_shape_is_a_weight_that_raw_weights_leave():
+    match = match_model(model("w"), source("w", entry(f"w/{EMA}", [3])))
+    assert error_ids(match.findings) == ["unused-weights"]
