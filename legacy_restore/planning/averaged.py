@@ -156,7 +156,7 @@ def _no_averages(model: ModelSpec, source: Source) -> Finding:
         source.location.prefix,
         f"for no variable of the model it has <variable>/{expected_name(model)}",
         model=model.name,
-        hint=f'weights="raw" for {model.name!r}',
+        hint=f'weights="raw" for {model.name!r}   or   --weights={model.name}:raw',
     )
 
 

@@ -69,7 +69,7 @@ def test_slots_of_a_variable_under_a_scope_carry_that_scope_twice():
     assert class_of(key, entry("m/dense/kernel", [2]), entry(key, [2])) is SLOT
 
 
-@pytest.mark.parametrize("part", ["t_0", "part_3"])
+@pytest.mark.parametrize("part", ["0", "_0", "t_0", "art_12", "part_3"])
 def test_slots_of_a_partition_name_it_before_the_optimizer(part):
     key = f"dnn/hiddenlayer_0/biases/{part}/Adagrad"
     variable = entry("dnn/hiddenlayer_0/biases", [10])

@@ -153,7 +153,7 @@ def test_a_checkpoint_without_averages_refuses_once(is_trainable):
     assert error_ids(match.findings) == ["no-shadows"]
     [finding] = of_id(match.findings, "no-shadows")
     assert finding.subject == "somewhere"
-    assert finding.hint == "weights=\"raw\" for 'm'"
+    assert finding.hint == "weights=\"raw\" for 'm'   or   --weights=m:raw"
 
 
 def test_a_checkpoint_without_averages_is_not_waived_by_one_of_variables():
@@ -213,7 +213,7 @@ def test_an_average_of_another_name_is_proposed_as_a_rule_and_not_taken():
 def test_of_two_possible_names_none_is_proposed():
     checkpoint = source("a", "a/avg", "a/slow")
     match = match_model(trained("a"), checkpoint)
-    assert match.findings[0].hint == "weights=\"raw\" for 'm'"
+    assert match.findings[0].hint.startswith("weights=\"raw\" for 'm'")
 
 
 @pytest.mark.parametrize(
@@ -314,3 +314,12 @@ def test_averages_by_the_builders_own_name_are_left_behind_by_raw_weights():
 def test_an_average_of_another_shape_is_a_weight_that_raw_weights_leave():
     match = match_model(model("w"), source("w", entry(f"w/{EMA}", [3])))
     assert error_ids(match.findings) == ["unused-weights"]
+
+
+def test_averages_of_parts_that_were_made_in_a_scope_are_in_pieces_and_refused():
+    # Each part's average has a key of its own there (slot_creator.py).
+    pieces = [f"w/0/{EMA}", f"w/1/{EMA}"]
+    match = match_model(trained("w", "b"), source("w", *pieces, "b", f"b/{EMA}"))
+    assert error_ids(match.findings) == ["missing-shadow"]
+    match = match_model(model("w", "b"), source("w", *pieces, "b", f"b/{EMA}"))
+    assert error_ids(match.findings) == []
