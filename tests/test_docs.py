@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
+import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.mapping.classify import TensorClass
 from legacy_restore.planning.plan import Action

@@ -37,8 +37,10 @@ class RestoredModel:
         of a partitioned variable its parts.
       report: What was restored, or swapped in last.
       saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
-        checkpoint's own keys, or None for a model that restores none. Where TensorFlow
-        executes eagerly, it works only inside of ``with restored.graph.as_default()``.
+        checkpoint's own keys, or None for a model that restores none; of variables
+        that share a key (averages of a training graph) it has the first. Where
+        TensorFlow executes eagerly, it works only inside of
+        ``with restored.graph.as_default()``.
     """
 
     def __init__(

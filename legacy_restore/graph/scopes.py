@@ -165,11 +165,14 @@ def describe_scope(
       **more: Rules and waivers.
     """
     local = local_names(graph)
+    trainable = {
+        v.op.name for v in graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    }
     return ModelSpec(
         name=scope or "(root)",
         scope=scope,
         variables=tuple(
-            variables_lib.describe(variable, scope, local)
+            variables_lib.describe(variable, scope, local, trainable)
             for variable in owned.values()
         ),
         **more,

@@ -170,6 +170,22 @@ def test_the_averages_of_a_training_graph_share_their_keys(kind, tmp_path, name,
         f"m/{under}m/dense/kernel/{name}": kernel,
         f"m/{under}m/dense/bias/{name}": bias,
     }
+    other = trained("resource", tmp_path / "other", build, seed=50)
+    with lr.restore(plan, verify="session") as restored:
+        for location in (prefix, other):
+            restored["m"].swap(location)
+            assert restored.check().ok
+            found = values_in(restored, "m")
+            with lr.open_checkpoint(location) as checkpoint:
+                assert found["dense/kernel"].tobytes() == checkpoint[kernel].tobytes()
+            shadow = found[f"{under}m/dense/kernel/{name}"]
+            assert shadow.tobytes() == found["dense/kernel"].tobytes()
+        saved = restored["m"].save(tmp_path / "saved")
+    # Under the names that the builder gives without a scope: a plain checkpoint again.
+    with lr.restore([lr.Model("n", of_kind(kind, build), saved)]) as restored:
+        again = values_in(restored, "n")
+        assert again["dense/kernel"].tobytes() == found["dense/kernel"].tobytes()
+        assert restored.check().ok
 
 
 @pytest.mark.parametrize("scope", [None, "train"])
