@@ -6,6 +6,7 @@ import os
 from typing import Any, List, Mapping, Sequence
 
 from legacy_restore.graph import variables as variables_lib
+from legacy_restore.graph.interface import placeholders_of
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import KINDS, Finding
@@ -73,3 +74,27 @@ def escape_findings(model: Model, owned: Mapping[str, Any]) -> List[Finding]:
         for name in owned
         if not variables_lib.is_under(name, model.scope)
     ]
+
+
+def input_findings(model: Model, operations: Sequence[Any]) -> List[Finding]:
+    """Finds placeholders that a call of the model could not tell apart by name."""
+    findings = []
+    for found in placeholders_of(model.scope, operations).values():
+        if len(found) == 1:
+            continue
+        # A graph has a name once: one is inside of the scope, the other outside.
+        inside, outside = sorted(
+            (operation.name for operation in found),
+            key=lambda name: not variables_lib.is_under(name, model.scope),
+        )
+        findings.append(
+            Finding(
+                KINDS["input-claimed-twice"],
+                inside,
+                f"the placeholder {outside} outside of the scope would be the same "
+                "input",
+                model=model.name,
+                hint="give one of the two placeholders another name",
+            )
+        )
+    return findings

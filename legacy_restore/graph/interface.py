@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Sequence, Set
+from typing import Any, Dict, List, Sequence, Set
 
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import is_under
@@ -34,14 +34,26 @@ def inputs_of(scope: str, operations: Sequence[Any], outputs: Any) -> Dict[str, 
     """
     found = {}
     needed = _needed_for(outputs)
+    for name, (operation, *_) in placeholders_of(scope, operations).items():
+        # Labels, say, are no input of what the builder returned.
+        is_required = _PLACEHOLDERS[operation.type] and operation.name in needed
+        found[name] = Input(operation.outputs[0], is_required)
+    return found
+
+
+def placeholders_of(scope: str, operations: Sequence[Any]) -> Dict[str, List[Any]]:
+    """Returns the placeholders among a model's operations, by name without the scope.
+
+    One outside of the scope can have the name that another has inside of it; such a
+    model is refused (``build_findings.input_findings``).
+    """
+    found: Dict[str, List[Any]] = {}
     for operation in operations:
         if operation.type in _PLACEHOLDERS:
             name = operation.name
             if is_under(name, scope):
                 name = name[len(scope) + 1 :]
-            # Labels, say, are no input of what the builder returned.
-            is_required = _PLACEHOLDERS[operation.type] and operation.name in needed
-            found[name] = Input(operation.outputs[0], is_required)
+            found.setdefault(name, []).append(operation)
     return found
 
 

@@ -141,6 +141,7 @@ KINDS = _catalogue(
     _error("variable-claimed", "variable belongs to another model"),
     _error("variable-without-object", "variable operation without a tf.Variable"),
     _error("saveable-object", "object with values of its own"),
+    _error("input-claimed-twice", "two placeholders under one name"),
     # Matching.
     _error("missing-key", "missing in the checkpoint"),
     _error("shape-mismatch", "shape differs"),
