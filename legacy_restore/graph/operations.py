@@ -25,10 +25,12 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from legacy_restore.graph.building import BuiltModel
+from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
+from legacy_restore.report.table import cut_names
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,6 +139,14 @@ class RestoreOperations:
             if one.saver is not None
         }
 
+    def prepare(self) -> None:
+        """Adds the operations to the graph, where that was not done before.
+
+        Raises:
+          RestoreError: The graph is finalised.
+        """
+        self.restore_operations()
+
     def restore_operations(self) -> List[Any]:
         """Returns the operations to run, all in one ``session.run``."""
         return [one for model in self.models.values() for one in model.assignments]
@@ -173,6 +183,10 @@ class RestoreOperations:
         }
 
     def _make(self) -> Dict[str, ModelOperations]:
+        names = [model.name for model in self._plan.models if model.rows]
+        if names:
+            hint = "restore the plan before graph.finalize(), or make the plan again"
+            refuse_finalized(self._graph, cut_names(names), hint)
         before = len(self._graph.get_operations())
         models = {
             model.name: make_operations(self._graph, model, self._built[model.name])

@@ -74,6 +74,7 @@ def restore(
     planned = time.monotonic()
     if config is not None and not isinstance(config, tf.ConfigProto):
         raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
+    plan.operations.prepare()
     session = tf.Session(graph=plan.graph, config=config)
     try:
         _read_and_assign(session, plan)

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph import build_findings, scopes
+from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.operations import (
     ModelOperations,
@@ -36,7 +37,6 @@ from legacy_restore.mapping.rules import Rename, check_rules
 from legacy_restore.planning.assemble import PlanInput, plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.planning.spec import ModelSpec
-from legacy_restore.report.findings import KINDS, Finding
 
 _CONSEQUENCE = "variables that had values have them still"
 
@@ -242,14 +242,8 @@ def _operations(
                 _parts(variables)
             ):
                 return one
-        if graph.finalized:
-            finding = Finding(
-                KINDS["graph-finalized"],
-                spec.name,
-                "it was not restored before, and needs operations of its own",
-                hint=f"init_fn({spec.scope!r}, location), before it is finalised",
-            )
-            raise_for([finding], "the graph is finalised")
+        hint = f"init_fn({spec.scope!r}, location), before it is finalised"
+        refuse_finalized(graph, spec.name, hint)
         made = _make(graph, variables, plan, restored)
         known.append(made)
     return made

@@ -156,9 +156,9 @@ KINDS = _catalogue(
     _error("rule-collision", "two keys on one name"),
     _error("unused-rule", "rule that matches nothing"),
     _error("unused-waiver", "waiver that permits nothing"),
-    _error("initializer-failed", "initialiser failed"),
     # Sessions.
-    _error("graph-finalized", "the graph is finalised"),
+    _error("graph-finalized", "the graph takes no more operations"),
+    _error("initializer-failed", "initialiser failed"),
     _error("swap-differs", "not what was restored before"),
     _error("checkpoint-exists", "there is a checkpoint already"),
     _error("save-failed", "the checkpoint could not be written"),

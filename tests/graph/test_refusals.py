@@ -629,6 +629,30 @@ def test_a_configuration_of_another_kind(kind, tmp_path, refused, config):
     refused([model], errors.UsageError, config=config)
 
 
+# Graphs that take no more operations.
+
+
+def test_a_plan_whose_graph_was_finalised_before_the_first_restore(
+    kind, tmp_path, refused
+):
+    plan = lr.plan([linear_model(kind, name, tmp_path) for name in "ab"])
+    plan.graph.finalize()
+    error = refused(plan)
+    finding = only(error.findings, "graph-finalized")
+    assert finding.subject == "a, b"
+    assert "before graph.finalize()" in finding.hint
+    assert error.exit_code == 1
+    refused(plan)  # Again: nothing was left half done.
+
+
+def test_a_finalised_graph_without_anything_to_restore(tmp_path):
+    prefix = write(tmp_path / "m", {"global_step": np.int64(3)})
+    plan = lr.plan([lr.Model("m", lambda: tf.constant(3.0), prefix)])
+    plan.graph.finalize()
+    with lr.restore(plan) as restored:
+        assert restored["m"]() == 3
+
+
 # Files that are replaced while they are read.
 
 
