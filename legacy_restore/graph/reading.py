@@ -66,7 +66,7 @@ def run_reads(
         findings = _faults(reading) or [
             Finding(KINDS["restore-failed"], type(error).__name__, reason_of(error))
         ]
-        text = f"the checkpoints cannot be read; {reading.consequence}"
+        text = f"the restore failed; {reading.consequence}"
         raise errors.RestoreError(
             refusal_text(text, findings), findings=findings
         ) from error

@@ -134,7 +134,6 @@ KINDS = _catalogue(
     _input_error("tensor-corrupt", "tensor does not match its checksum"),
     _input_error("vocabulary-missing", "vocabulary file missing"),
     _input_error("checkpoint-changed", "files changed since the plan was made"),
-    _input_error("restore-failed", "TensorFlow could not read the checkpoint"),
     # Models and scopes.
     _error("builder-failed", "builder failed"),
     _error("scope-in-use", "scope is in use"),
@@ -158,6 +157,7 @@ KINDS = _catalogue(
     _error("unused-waiver", "waiver that permits nothing"),
     # Sessions.
     _error("graph-finalized", "the graph takes no more operations"),
+    _error("restore-failed", "TensorFlow failed, and no file is at fault"),
     _error("initializer-failed", "initialiser failed"),
     _error("swap-differs", "not what was restored before"),
     _error("checkpoint-exists", "there is a checkpoint already"),

@@ -583,7 +583,25 @@ def test_what_tensorflow_cannot_read_although_we_can(kind, tmp_path, refused):
     error = refused(plan, sessions_opened=1)
     finding = only(error.findings, "restore-failed")
     assert "elsewhere" in finding.message
-    assert error.exit_code == 3
+    # No file is at fault as far as anybody can tell: that is no input fault.
+    assert not finding.is_input_fault
+    assert error.exit_code == 1
+
+
+def test_a_graph_that_tensorflow_cannot_place(kind, tmp_path, refused):
+    def build():
+        y = linear(kind)()["y"]
+        with tf.device("/cpu:0"):  # Where it has no kernel.
+            return tf.raw_ops.NcclAllReduce(
+                input=y, reduction="sum", num_devices=1, shared_name="all"
+            )
+
+    model = lr.Model("m", build, write(tmp_path / "m", linear_values()))
+    error = refused([model], sessions_opened=1)
+    finding = only(error.findings, "restore-failed")
+    assert "NcclAllReduce" in finding.message
+    assert error.exit_code == 1
+    assert "cannot be read" not in error.message
 
 
 def test_an_alias_that_cannot_be_made(kind, tmp_path, refused, monkeypatch):
