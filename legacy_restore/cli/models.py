@@ -12,6 +12,16 @@ from legacy_restore import errors
 from legacy_restore.graph.model import Model
 from legacy_restore.mapping.rules import Rename
 
+_PER_MODEL = (
+    "builder",
+    "scope",
+    "rename",
+    "allow_missing",
+    "allow_unused",
+    "weights",
+    "device",
+)
+
 
 class Named(NamedTuple):
     """A flag's value for one model.
@@ -60,6 +70,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--allow_missing", ":", "NAME:PATTERN", "variables the checkpoint may lack")
     add("--allow_unused", ":", "NAME:PATTERN", "weights that may stay behind")
     add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
+    add("--device", ":", "NAME:DEVICE", "where the model runs, such as NAME:/gpu:0")
     add("--connect", "=", "B/INPUT=A/OUTPUT", "output of model A as input of model B")
 
 
@@ -70,8 +81,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
       UsageError: A flag is about a model that there is not, or a model has no builder.
     """
     names = [one.name for one in args.model]
-    flags = ("builder", "scope", "rename", "allow_missing", "allow_unused", "weights")
-    for flag in flags:
+    for flag in _PER_MODEL:
         for one in getattr(args, flag):
             if one.name not in names:
                 raise errors.UsageError(
@@ -81,6 +91,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
     builders = _single(args.builder, "builder")
     scopes = _single(args.scope, "scope")
     weights = _single(args.weights, "weights")
+    devices = _single(args.device, "device")
     return [
         Model(
             model.name,
@@ -91,6 +102,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             allow_missing=_of(model.name, args.allow_missing),
             allow_unused=_of(model.name, args.allow_unused),
             weights=weights.get(model.name, "raw"),
+            device=devices.get(model.name),
         )
         for model in args.model
     ]

@@ -44,6 +44,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the output if it exists"
     )
+    parser.add_argument(
+        "--allow_soft_placement",
+        action="store_true",
+        help="run elsewhere what asks for a device that is not there",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
     from legacy_restore.graph.restore import restore
 
     connect = models.connections_of(args)
-    with restore(described, connect=connect, verify=args.verify) as restored:
+    config = _config_of(args)
+    with restore(
+        described, connect=connect, config=config, verify=args.verify
+    ) as restored:
         written: List[str] = []
         if args.output:
             outputs = _compute(restored, feeds)
@@ -83,6 +91,14 @@ def run(args: argparse.Namespace) -> int:
             texts.append(f"wrote {args.output}: {', '.join(written)}")
         output.print_text("\n".join(texts))
     return 0
+
+
+def _config_of(args: argparse.Namespace) -> Any:
+    if not args.allow_soft_placement:
+        return None
+    from legacy_restore.graph.tf import tf
+
+    return tf.ConfigProto(allow_soft_placement=True)
 
 
 def _feeds_of(args: argparse.Namespace) -> Dict[str, Dict[str, Any]]:

@@ -35,6 +35,7 @@ class BuiltModel:
       variables: The variables that the builder created, by name, in that order.
       inputs: The placeholders that the builder created, by name without the scope.
       outputs: Exactly what the builder returned.
+      operations: All operations that the builder created.
       table_initializers: The operations that fill the model's lookup tables.
       findings: What was found while it was built.
     """
@@ -44,6 +45,7 @@ class BuiltModel:
     variables: Mapping[str, OwnedVariable]
     inputs: Mapping[str, Input]
     outputs: Any
+    operations: Tuple[Any, ...]
     table_initializers: Tuple[Any, ...]
     findings: Tuple[Finding, ...]
 
@@ -113,6 +115,7 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         variables=owned,
         inputs=inputs_of(model.scope, operations, outputs),
         outputs=outputs,
+        operations=tuple(operations),
         table_initializers=tables,
         findings=tuple(findings),
     )

@@ -39,6 +39,8 @@ class Model:
       allow_unused: Patterns, matched with whole keys, of weights that may be left in
         the checkpoint.
       weights: ``"raw"``, or ``"ema"`` for the moving averages of the weights.
+      device: The device for everything that the builder puts on none, as TensorFlow
+        writes it, or None.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Model:
         allow_missing: Sequence[str] = (),
         allow_unused: Sequence[str] = (),
         weights: str = "raw",
+        device: Optional[str] = None,
     ) -> None:
         """Describes a model; nothing is built or read yet.
 
@@ -70,6 +73,8 @@ class Model:
             moving_averages.py``): by its name in the builder, else by TensorFlow's own.
             Variables that are not trainable and have no average take their raw value;
             so do trainable ones that ``allow_missing`` names, any other is an error.
+          device: What ``tf.device`` takes as a text, such as ``"/gpu:0"``; the builder
+            runs inside of it. That a session has it is looked at in ``restore``.
 
         Raises:
           UsageError: An argument cannot be meant.
@@ -94,6 +99,7 @@ class Model:
         self.allow_missing = waivers.check_patterns("allow_missing", allow_missing)
         self.allow_unused = waivers.check_patterns("allow_unused", allow_unused)
         self.weights = _check_weights(name, weights)
+        self.device = _check_device(name, device)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, checkpoint={os.fspath(self.checkpoint)!r})"
@@ -116,6 +122,21 @@ def _check_weights(name: str, weights: str) -> str:
             hint=" or ".join(f'weights="{one}"' for one in _WEIGHTS),
         )
     return weights
+
+
+def _check_device(name: str, device: Optional[str]) -> Optional[str]:
+    if device is None:
+        return None
+    # Only TensorFlow knows all types of devices; it is not needed to describe a model.
+    from legacy_restore.graph.device_names import canonical_name
+
+    found = canonical_name(device) if isinstance(device, str) else None
+    if not found:
+        raise errors.UsageError(
+            f"model {name!r}: {device!r} is no device",
+            hint='device="/cpu:0", device="/device:GPU:1"',
+        )
+    return found
 
 
 def check_models(models: Iterable[Model]) -> List[Model]:

@@ -16,6 +16,7 @@ _TOLD = (
     "state-file-stale",
     "state-file-elsewhere",
     "matched-under-prefix",
+    "device-substituted",
 )
 
 
@@ -26,10 +27,12 @@ class ModelReport:
     Attributes:
       plan: The plan that was carried out.
       nbytes: Bytes that were read for it.
+      remarks: What only the session could tell of it.
     """
 
     plan: ModelPlan
     nbytes: int
+    remarks: Tuple[Finding, ...] = ()
 
     @property
     def coverage(self) -> Coverage:
@@ -39,7 +42,7 @@ class ModelReport:
     @property
     def findings(self) -> Tuple[Finding, ...]:
         """What there was to say about the model."""
-        return self.plan.findings
+        return (*self.plan.findings, *self.remarks)
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the report as JSON-ready data."""
@@ -73,10 +76,19 @@ def _told(findings: Iterable[Finding]) -> List[str]:
     ]
 
 
-def model_report(plan: ModelPlan) -> ModelReport:
-    """Returns what was done for a model whose plan was carried out."""
+def model_report(plan: ModelPlan, remarks: Iterable[Finding] = ()) -> ModelReport:
+    """Returns what was done for a model whose plan was carried out.
+
+    Args:
+      plan: The plan.
+      remarks: What only the session could tell; those on other models are left out.
+    """
     rows = plan.rows_to(Action.RESTORE)
-    return ModelReport(plan, sum(row.entry.nbytes for row in rows if row.entry))
+    return ModelReport(
+        plan=plan,
+        nbytes=sum(row.entry.nbytes for row in rows if row.entry),
+        remarks=tuple(one for one in remarks if one.model == plan.name),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +103,7 @@ class RestoreReport:
       seconds_restoring: Time from the session's creation until everything was
         restored and initialised, and proved where that was asked for.
       check: What the proof said; None without ``verify="session"``.
+      remarks: What only the session could tell.
     """
 
     plan: Plan
@@ -98,11 +111,17 @@ class RestoreReport:
     seconds_planning: float
     seconds_restoring: float
     check: Optional[CheckReport] = None
+    remarks: Tuple[Finding, ...] = ()
 
     @property
     def coverage(self) -> Coverage:
         """How much of all models came from checkpoints."""
         return self.plan.coverage
+
+    @property
+    def findings(self) -> Tuple[Finding, ...]:
+        """What there was to say about all models."""
+        return (*self.plan.findings, *self.remarks)
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the report as JSON-ready data."""
@@ -111,7 +130,7 @@ class RestoreReport:
             "seconds_planning": round(self.seconds_planning, 3),
             "seconds_restoring": round(self.seconds_restoring, 3),
             "models": [report.to_json() for report in self.models.values()],
-            "findings": [finding.to_json() for finding in self.plan.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "check": None if self.check is None else self.check.to_json(),
         }
 
@@ -119,5 +138,5 @@ class RestoreReport:
         """Returns a line for each model, and one for all of them."""
         rows = [report.cells() for report in self.models.values()]
         lines: List[str] = [f"restored {self.coverage}", *align(rows)]
-        lines += _told(self.plan.findings)
+        lines += _told(self.findings)
         return "\n".join(lines + ([] if self.check is None else [str(self.check)]))

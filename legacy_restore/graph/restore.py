@@ -7,6 +7,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 
 from legacy_restore import errors
 from legacy_restore.graph.check import check_session
+from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.plan import GraphPlan
@@ -32,10 +33,11 @@ def restore(
 ) -> Restored:
     """Restores models into one new session: all of them, or none.
 
-    Every file, shape and dtype is checked before there is a session. Then one
-    ``session.run`` reads everything, each tensor verified by its checksum, and assigns
-    only when all of it was read. Last run the initialisers of what the plan leaves to
-    them, and of lookup tables; no other initialiser is run.
+    Every file, shape and dtype is checked before there is a session; then the session
+    has to have every device that the models ask for. One ``session.run`` reads
+    everything, each tensor verified by its checksum, and assigns only when all of it
+    was read. Last run the initialisers of what the plan leaves to them, and of lookup
+    tables; no other initialiser is run.
 
     TensorFlow's own ``Saver.restore`` checks no shapes of resource variables, and
     leaves variables changed when it fails half-way (``BaseSaverBuilder`` in
@@ -45,7 +47,8 @@ def restore(
       models: Models, or a plan of them.
       connect: Which output becomes which input, as in ``plan``; not with a plan.
       config: A ``tf.compat.v1.ConfigProto`` for the session; TensorFlow's defaults
-        unless given.
+        unless given. With ``allow_soft_placement``, other devices may come in the
+        place of those that are missing.
       verify: ``"read"`` relies on the checksum that TensorFlow compares of each tensor
         while it reads; ``"session"`` also proves the variables before it returns, as
         ``check()`` does, and puts what it found into the report.
@@ -77,6 +80,7 @@ def restore(
     plan.operations.prepare()
     session = tf.Session(graph=plan.graph, config=config)
     try:
+        remarks = check_devices(session, plan, config)
         _read_and_assign(session, plan)
         # What was read is what was planned only if no file was replaced meanwhile.
         refuse_if_changed(plan.opened)
@@ -88,10 +92,11 @@ def restore(
     done = time.monotonic()
     report = RestoreReport(
         plan=plan,
-        models={model.name: model_report(model) for model in plan.models},
+        models={model.name: model_report(model, remarks) for model in plan.models},
         seconds_planning=planned - started,
         seconds_restoring=done - planned,
         check=check,
+        remarks=tuple(remarks),
     )
     return Restored(session, plan, report)
 

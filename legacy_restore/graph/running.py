@@ -23,12 +23,12 @@ class BuilderFailure(Exception):
 
 
 def run_builder(model: Model) -> Any:
-    """Runs a builder in its model's scope of the default graph.
+    """Runs a builder in its model's scope of the default graph, on its device.
 
     Raises:
       BuilderFailure: It raised, or its scope was taken.
     """
-    with tf.variable_scope(model.scope) as scope:
+    with tf.device(model.device), tf.variable_scope(model.scope) as scope:
         # Names of operations follow the name scope, those of tf.get_variable the
         # variable scope: only where both agree is a model all in one place.
         if scope.original_name_scope != model.scope + "/":

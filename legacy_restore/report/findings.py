@@ -156,6 +156,7 @@ KINDS = _catalogue(
     _error("unused-rule", "rule that matches nothing"),
     _error("unused-waiver", "waiver that permits nothing"),
     # Sessions.
+    _error("device-missing", "no such device in the session"),
     _error("graph-finalized", "the graph takes no more operations"),
     _error("restore-failed", "TensorFlow failed, and no file is at fault"),
     _error("initializer-failed", "initialiser failed"),
@@ -176,5 +177,6 @@ KINDS = _catalogue(
     _remark("local-variable", "local variable, initialised"),
     _remark("scope-escaped", "variable outside its model's scope"),
     _remark("no-variables", "model without variables"),
+    _remark("device-substituted", "device not there, another taken, as permitted"),
 )
 """Every kind of finding by its id."""

@@ -77,6 +77,38 @@ def test_wrong_feeds_are_refused_and_leave_no_file(noisy, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_missing_device_is_refused_unless_placement_is_soft():
+    flags = (*DENOISER, *CLASSIFIER, "--device=classifier:/gpu:7")
+    done = run("restore", *flags)
+    assert done.returncode == 1, done.stderr
+    assert "no such device in the session" in done.stderr
+    assert "/device:GPU:7" in done.stderr
+    assert "/device:CPU:0" in done.stderr
+    assert "try: " in done.stderr
+    assert "--allow_soft_placement" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run("plan", *flags).returncode == 0  # A plan has no session.
+    done = run("restore", *flags, "--allow_soft_placement", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["check"]["ok"]
+    [told] = [f for f in report["restore"]["findings"] if "device" in f["id"]]
+    assert told["id"] == "device-substituted"
+    assert (told["model"], told["subject"]) == ("classifier", "/device:GPU:7")
+
+
+def test_models_run_on_devices_that_are_there():
+    done = run(
+        "restore",
+        *DENOISER,
+        *CLASSIFIER,
+        "--device=denoiser:CPU:0",
+        "--device=classifier:/cpu:0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "checked 20 variables: 20 equal" in done.stdout
+
+
 def test_the_example_gives_what_tensorflow_1_15_gave():
     done = run(script=("restore_digits.py",), cwd=DIGITS)
     assert done.returncode == 0, done.stderr

@@ -68,9 +68,7 @@ def test_arguments_of_another_kind_are_refused(arguments):
         lr.Model(**{"name": "m", "build": build, "checkpoint": "x", **arguments})
 
 
-@pytest.mark.parametrize(
-    "argument", ["allow_shape", "cast", "only", "exclude", "device"]
-)
+@pytest.mark.parametrize("argument", ["allow_shape", "cast", "only", "exclude"])
 def test_what_is_not_built_yet_is_not_accepted(argument):
     with pytest.raises(TypeError):
         lr.Model("m", build, "x", **{argument: None})
