@@ -1,0 +1,84 @@
+"""Times restores by stock TensorFlow and by legacy_restore, and their peak memory.
+
+Every restore runs in a process of its own; the variants take turns. The first round is
+thrown away. ``docs/benchmarks.md`` says what is measured, and how.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+from typing import Any, Dict, List
+
+from absl import app, flags
+from absl.flags import argparse_flags
+from cases import CASES, KINDS, Case
+from rounds import BenchmarkError, measure, written
+from summary import Summary
+
+_CASES = flags.DEFINE_multi_enum(
+    "case", list(CASES), list(CASES), "What to restore; may be repeated."
+)
+_KINDS = flags.DEFINE_multi_enum(
+    "kind", list(KINDS), KINDS, "The kind of the variables; may be repeated."
+)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 3, "Rounds that count; fewer than 3 tell little.", lower_bound=1
+)
+_SCALE = flags.DEFINE_float(
+    "scale", 1.0, "Share of each case's variables.", lower_bound=0.0
+)
+_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+
+
+def main(_: object) -> int:
+    """Runs all cases; prints tables as they come, or JSON at the end."""
+    # A benchmark that is terminated leaves no gigabytes behind either.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    results: List[Dict[str, Any]] = []
+    try:
+        for name in dict.fromkeys(_CASES.value):
+            results += _results_of(CASES[name].scaled(_SCALE.value))
+    except KeyboardInterrupt:
+        return 130
+    except (BenchmarkError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if _JSON.value:
+        print(json.dumps(results, indent=2))
+    return 0
+
+
+def _results_of(case: Case) -> List[Dict[str, Any]]:
+    results = []
+    _tell(f"{case.name}: writing {case}")
+    with written(case) as checkpoints:
+        for kind in dict.fromkeys(_KINDS.value):
+            summary = measure(case, kind, checkpoints.prefixes, _ROUNDS.value, _tell)
+            environment = checkpoints.environment
+            if not _JSON.value:
+                _show(summary, str(environment))
+            results.append(
+                {"environment": dataclasses.asdict(environment), **summary.to_json()}
+            )
+    return results
+
+
+def _show(summary: Summary, environment: str) -> None:
+    print(f"{summary}\n  rounds: {_ROUNDS.value}; {environment}\n", flush=True)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def parse_flags(argv: list) -> object:
+    """Reads the flags; ``--help`` ends with 0, a mistake with 2."""
+    parser = argparse_flags.ArgumentParser(description=__doc__.splitlines()[0])
+    return parser.parse_args(argv[1:])
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)
