@@ -117,8 +117,7 @@ def _child(job: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     done = subprocess.run(
         [sys.executable, _CHILD, job, json.dumps(arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         env=environment,
         check=False,
     )

@@ -122,6 +122,6 @@ class Summary:
             f"({min(times):.3f} - {max(times):.3f})",
             *(f"{found[f'speed_against_{base}']:.2f}" for base in _BASES),
             f"{found['seconds_first_output']:.3f} s",
-            _NOT_MEASURED if peak is None else human_bytes(peak),
+            _NOT_MEASURED if peak is None else human_bytes(int(peak)),
             _NOT_MEASURED if share is None else f"{share:,.2f}",
         ]

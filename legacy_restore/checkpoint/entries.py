@@ -14,6 +14,7 @@ The index maps the empty key to a ``BundleHeaderProto`` and every other key to a
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import List, Tuple
 
 from legacy_restore import errors
@@ -175,6 +176,7 @@ def _check_size(entry: BundleEntry) -> None:
         )
 
 
+@functools.lru_cache(maxsize=1024)  # Many tensors have one of few shapes.
 def _parse_shape(data: bytes) -> Tuple[int, ...]:
     sizes: List[int] = []
     for field in read_fields(data):

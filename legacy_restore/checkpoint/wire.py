@@ -80,6 +80,8 @@ def read_varint(data: bytes, start: int) -> Varint:
     Raises:
       FormatError: The data end within it, or it has more than 64 bits.
     """
+    if start < len(data) and data[start] < 0x80:  # Almost all have one byte.
+        return Varint(data[start], start + 1)
     value = 0
     for count in range(_MAX_VARINT_BYTES):
         position = start + count

@@ -104,8 +104,7 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         model.name, operations, [leaf.value for leaf in leaves(outputs)]
     )
     findings += build_findings.vocabulary_findings(model.name, tables)
-    findings += ownership.shared_storage(model.name, created_here)
-    ownership.add(model.name, created_here, operations)
+    findings += ownership.add(model.name, created_here, operations)
     findings += build_findings.escape_findings(model, owned)
     findings += build_findings.input_findings(model, operations)
     _log.debug("built model %r: %d variables", model.name, len(owned))

@@ -36,7 +36,7 @@ def inputs_of(scope: str, operations: Sequence[Any], outputs: Any) -> Dict[str, 
     needed = _needed_for(outputs)
     for name, (operation, *_) in placeholders_of(scope, operations).items():
         # Labels, say, are no input of what the builder returned.
-        is_required = _PLACEHOLDERS[operation.type] and operation.name in needed
+        is_required = _PLACEHOLDERS[operation.type] and operation in needed
         found[name] = Input(operation.outputs[0], is_required)
     return found
 
@@ -57,15 +57,15 @@ def placeholders_of(scope: str, operations: Sequence[Any]) -> Dict[str, List[Any
     return found
 
 
-def _needed_for(outputs: Any) -> Set[str]:
-    """The names of all operations on which a nest of tensors depends."""
+def _needed_for(outputs: Any) -> Set[Any]:
+    """All operations on which a nest of tensors depends."""
     parts = tf.nest.flatten(outputs, expand_composites=True)
     stack = [one.op for one in parts if hasattr(one, "op")]
-    seen: Set[str] = set()
+    seen: Set[Any] = set()
     while stack:
         operation = stack.pop()
-        if operation.name not in seen:
-            seen.add(operation.name)
-            stack.extend(tensor.op for tensor in operation.inputs)
+        if operation not in seen:
+            seen.add(operation)
+            stack.extend([tensor.op for tensor in operation.inputs])
             stack.extend(operation.control_inputs)
     return seen

@@ -11,7 +11,7 @@ which ``tf.train.import_meta_graph`` leaves as it is in the file, whatever the s
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from legacy_restore.report.findings import KINDS, Finding
 
@@ -23,33 +23,35 @@ class Ownership:
 
     def __init__(self) -> None:
         """Starts without models."""
-        self._owner: Dict[str, str] = {}
-        self._variable_of: Dict[str, str] = {}
-        self._stored: Dict[Tuple[str, str], str] = {}
+        # All by operation: TensorFlow has one object for each, and names cost time
+        # where there are tens of thousands.
+        self._owner: Dict[Any, str] = {}
+        self._variable_of: Dict[Any, Any] = {}
+        self._stored: Dict[str, List[Any]] = {}
 
     def add(
         self, model: str, variables: Iterable[Any], operations: Sequence[Any]
-    ) -> None:
+    ) -> List[Finding]:
         """Notes what a model's builder created.
 
         Args:
           model: The model's name.
           variables: The variables that its builder created.
-          operations: All operations that its builder created.
+          operations: All operations that its builder created, in that order.
+
+        Returns:
+          A finding for each variable whose values another one has too.
         """
-        own = {operation.name for operation in operations}
-        self._owner.update((name, model) for name in own)
-        for variable in variables:
-            self._owner[variable.op.name] = model
-            values = [variable.op.outputs[0]]
-            for value in values:  # It grows by reads, and by copies of reads.
-                self._variable_of[value.op.name] = variable.op.name
-                values += [
-                    consumer.outputs[0]
-                    for consumer in value.consumers()
-                    if consumer.type in _READS and consumer.name in own
-                ]
-            self._stored.setdefault(_storage(variable.op), variable.op.name)
+        holders = [variable.op for variable in variables]
+        self._owner.update(dict.fromkeys([*operations, *holders], model))
+        self._variable_of.update(zip(holders, holders))
+        for operation in operations:  # Whatever is read was there before its reads.
+            if operation.type in _READS:
+                variable = self._variable_of.get(operation.inputs[0].op)
+                if variable is not None:
+                    self._variable_of[operation] = variable
+        found = (self._stored_before(model, holder) for holder in holders)
+        return [finding for finding in found if finding is not None]
 
     def claims(
         self, model: str, operations: Sequence[Any], returned: Iterable[Any]
@@ -57,61 +59,51 @@ class Ownership:
         """Returns a finding for each thing of an earlier model that is used again.
 
         Args:
-          model: The model that was built last.
+          model: The model that was built last, not added yet.
           operations: All operations that its builder created.
           returned: The tensors and variables that its builder returned.
         """
-        users: Dict[str, str] = {}
+        users: Dict[Any, str] = {}
         for operation in operations if self._owner else ():
             for tensor in operation.inputs:
-                if tensor.op.name in self._owner:
-                    name = self._variable_of.get(tensor.op.name, tensor.op.name)
-                    users.setdefault(name, operation.name)
+                used = tensor.op
+                if used in self._owner:
+                    users.setdefault(self._variable_of.get(used, used), operation.name)
         for value in returned:
-            name = getattr(getattr(value, "op", None), "name", "")
-            if name in self._owner:
-                users.setdefault(self._variable_of.get(name, name), "its output")
+            used = getattr(value, "op", None)
+            if used in self._owner:
+                users.setdefault(self._variable_of.get(used, used), "its output")
         return [
             Finding(
                 KINDS["variable-claimed"],
-                name,
-                f"it belongs to model {self._owner[name]!r}, and {user} uses it",
+                used.name,
+                f"it belongs to model {self._owner[used]!r}, and {user} uses it",
                 model=model,
                 hint="let each builder make variables of its own",
             )
-            for name, user in users.items()
+            for used, user in users.items()
         ]
 
-    def shared_storage(self, model: str, variables: Iterable[Any]) -> List[Finding]:
-        """Returns a finding for each variable whose values another one has too.
-
-        Args:
-          model: The model that was built last, not added yet.
-          variables: The variables that its builder created.
-        """
-        stored = dict(self._stored)
-        findings = []
-        for variable in variables:
-            name = variable.op.name
-            first = stored.setdefault(_storage(variable.op), name)
-            if first != name:
-                owner = self._owner.get(first, model)
-                shared_name = _storage(variable.op)[1]
-                findings.append(
-                    Finding(
-                        KINDS["variable-claimed"],
-                        name,
-                        f"it has the same storage as {first} of model {owner!r}: "
-                        f"{shared_name!r}",
-                        model=model,
-                        hint="build it by its code: an imported graph keeps the names "
-                        "of its storage",
-                    )
-                )
-        return findings
+    def _stored_before(self, model: str, holder: Any) -> Optional[Finding]:
+        name = holder.get_attr("shared_name").decode() or holder.name
+        others = self._stored.setdefault(name, [])
+        # Sessions keep each container's variables apart.
+        first = next(
+            (one for one in others if _container(one) == _container(holder)), None
+        )
+        others.append(holder)
+        if first is None:
+            return None
+        return Finding(
+            KINDS["variable-claimed"],
+            holder.name,
+            f"it has the same storage as {first.name} of model "
+            f"{self._owner[first]!r}: {name!r}",
+            model=model,
+            hint="build it by its code: an imported graph keeps the names of its "
+            "storage",
+        )
 
 
-def _storage(operation: Any) -> Tuple[str, str]:
-    """Under which name a session keeps the values of a variable."""
-    shared_name = operation.get_attr("shared_name").decode() or operation.name
-    return operation.get_attr("container").decode(), shared_name
+def _container(operation: Any) -> str:
+    return str(operation.get_attr("container").decode())

@@ -17,8 +17,10 @@ import numpy as np
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.spec import Shape, VariableSpec
 
-_REF_TYPES = frozenset(["Variable", "VariableV2", "AutoReloadVariable"])
 _RESOURCE_TYPE = "VarHandleOp"
+_VARIABLE_TYPES = frozenset(
+    ["Variable", "VariableV2", "AutoReloadVariable", _RESOURCE_TYPE]
+)
 
 
 @contextlib.contextmanager
@@ -37,7 +39,7 @@ def recorded_variables() -> Iterator[List[Any]]:
 
 def is_variable_operation(operation: Any) -> bool:
     """Returns whether an operation holds the state of a variable."""
-    return operation.type == _RESOURCE_TYPE or operation.type in _REF_TYPES
+    return operation.type in _VARIABLE_TYPES
 
 
 def objects_by_operation(graph: Any, candidates: Sequence[Any]) -> Dict[str, Any]:

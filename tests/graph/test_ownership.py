@@ -84,7 +84,7 @@ def handle(name, shared_name):
 
 
 def stored_twice(ownership, *variables):
-    return [one.subject for one in ownership.shared_storage("b", variables)]
+    return [one.subject for one in ownership.add("b", variables, [])]
 
 
 def test_variables_with_one_storage_are_found():
@@ -92,12 +92,22 @@ def test_variables_with_one_storage_are_found():
         ownership = Ownership()
         ownership.add("a", [handle("a_w", "w"), handle("a_b", "")], [])
         assert stored_twice(ownership, handle("b_w", "other"), handle("b_b", "")) == []
-        [finding] = ownership.shared_storage("b", [handle("b_v", "w")])
+        [finding] = ownership.add("b", [handle("b_v", "w")], [])
         assert (finding.id, finding.subject) == ("variable-claimed", "b_v")
         assert "'a'" in finding.message
         assert "a_w" in finding.message
         # Without a name of its own the storage has that of the operation.
         assert stored_twice(ownership, handle("b_u", "a_b")) == ["b_u"]
+
+
+def test_containers_keep_variables_of_one_name_apart():
+    with tf.Graph().as_default():
+        ownership = Ownership()
+        ownership.add("a", [handle("a_w", "w")], [])
+        with tf.get_default_graph().container("apart"):
+            other, same = handle("b_w", "w"), handle("b_v", "w")
+        assert stored_twice(ownership, other) == []
+        assert stored_twice(ownership, same) == ["b_v"]
 
 
 def test_two_variables_of_one_model_with_one_storage_are_found():
