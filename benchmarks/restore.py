@@ -77,7 +77,10 @@ def _tell(line: str) -> None:
 def parse_flags(argv: list) -> object:
     """Reads the flags; ``--help`` ends with 0, a mistake with 2."""
     parser = argparse_flags.ArgumentParser(description=__doc__.splitlines()[0])
-    return parser.parse_args(argv[1:])
+    try:
+        return parser.parse_args(argv[1:])
+    except flags.Error as error:  # A value that a flag does not take.
+        return parser.error(str(error))
 
 
 if __name__ == "__main__":
