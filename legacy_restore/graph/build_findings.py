@@ -8,20 +8,25 @@ from typing import Any, List, Mapping, Sequence
 from legacy_restore.graph import variables as variables_lib
 from legacy_restore.graph.interface import placeholders_of
 from legacy_restore.graph.model import Model
+from legacy_restore.graph.saveables import FoundSaveables
 from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import KINDS, Finding
 
 
-def saveable_findings(model: Model) -> List[Finding]:
-    """Finds objects with values of their own, such as mutable tables."""
+def unsaved_findings(
+    model: Model, tables: Sequence[Any], saveables: FoundSaveables
+) -> List[Finding]:
+    """Finds mutable tables whose entries no checkpoint has."""
+    saved = {one.table.name for one in saveables.owned if one.table is not None}
     return [
         Finding(
-            KINDS["saveable-object"],
-            str(getattr(item, "name", item)),
-            f"{type(item).__name__} objects have values that are not restored here",
+            KINDS["table-not-saved"],
+            table.name,
+            "no saveable object stands for it (checkpoint=False?): it starts empty",
             model=model.name,
         )
-        for item in tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+        for table in tables
+        if table.name not in saved
     ]
 
 

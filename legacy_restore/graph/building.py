@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from typing import Any, List, Mapping, Set, Tuple
+from typing import Any, Collection, List, Mapping, Set, Tuple
 
 from legacy_restore.graph import build_findings
 from legacy_restore.graph import variables as variables_lib
@@ -17,6 +17,12 @@ from legacy_restore.graph.model import Model
 from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.ownership import Ownership
 from legacy_restore.graph.running import check_outputs, run_builder
+from legacy_restore.graph.saveables import (
+    OwnedSaveable,
+    find_saveables,
+    repeated_names,
+)
+from legacy_restore.graph.tables import is_anonymous, is_mutable_table
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.spec import ModelSpec
@@ -33,6 +39,7 @@ class BuiltModel:
       model: The description that it was built from.
       spec: What the plan needs to know of it.
       variables: The variables that the builder created, by name, in that order.
+      saveables: Its saveable objects, by the name of each of their rows.
       inputs: The placeholders that the builder created, by name without the scope.
       outputs: Exactly what the builder returned.
       operations: All operations that the builder created.
@@ -43,11 +50,20 @@ class BuiltModel:
     model: Model
     spec: ModelSpec
     variables: Mapping[str, OwnedVariable]
+    saveables: Mapping[str, OwnedSaveable]
     inputs: Mapping[str, Input]
     outputs: Any
     operations: Tuple[Any, ...]
     table_initializers: Tuple[Any, ...]
     findings: Tuple[Finding, ...]
+
+    def tables_among(self, rows: Collection[str]) -> Set[str]:
+        """Returns the names of the mutable tables' operations that rows stand for."""
+        return {
+            one.table.name
+            for name, one in self.saveables.items()
+            if one.table is not None and name in rows
+        }
 
 
 def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
@@ -78,22 +94,29 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         local_names = _local_names()
         trainable_names = {variable.op.name for variable in tf.trainable_variables()}
         tables = tuple(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
-        findings = build_findings.saveable_findings(model)
+        saveables = find_saveables(
+            model.name,
+            model.scope,
+            tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS),
+            operations,
+        )
     variable_names = [
         operation.name
         for operation in operations
         if variables_lib.is_variable_operation(operation)
     ]
+    findings = list(saveables.findings)
     findings += build_findings.orphan_findings(model.name, variable_names, objects)
     created_here = [objects[name] for name in variable_names if name in objects]
     owned = variables_lib.group_parts(created_here)
+    described = [
+        variables_lib.describe(variable, model.scope, local_names, trainable_names)
+        for variable in owned.values()
+    ]
     spec = ModelSpec(
         name=model.name,
         scope=model.scope,
-        variables=tuple(
-            variables_lib.describe(variable, model.scope, local_names, trainable_names)
-            for variable in owned.values()
-        ),
+        variables=(*described, *(row for one in saveables.owned for row in one.rows)),
         rules=model.rules,
         allow_missing=model.allow_missing,
         allow_unused=model.allow_unused,
@@ -104,14 +127,20 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         model.name, operations, [leaf.value for leaf in leaves(outputs)]
     )
     findings += build_findings.vocabulary_findings(model.name, tables)
-    findings += ownership.add(model.name, created_here, operations)
+    mutable = [one for one in operations if is_mutable_table(one)]
+    stored = [variable.op for variable in created_here]
+    stored += [one for one in mutable if not is_anonymous(one)]
+    findings += ownership.add(model.name, stored, operations)
     findings += build_findings.escape_findings(model, owned)
     findings += build_findings.input_findings(model, operations)
+    findings += repeated_names(model.name, list(owned), saveables)
+    findings += build_findings.unsaved_findings(model, mutable, saveables)
     _log.debug("built model %r: %d variables", model.name, len(owned))
     return BuiltModel(
         model=model,
         spec=spec,
         variables=owned,
+        saveables=saveables.by_row(),
         inputs=inputs_of(model.scope, operations, outputs),
         outputs=outputs,
         operations=tuple(operations),

@@ -7,13 +7,12 @@ value proves the value without reading the file again, at any later time.
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, Iterator, List, Optional, Sequence
-
-import numpy as np
+from typing import Any, Iterator, List, Optional, Sequence
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import TensorSlice, checksum, open_checkpoint
-from legacy_restore.graph.plan import GraphPlan, Opened
+from legacy_restore.graph.check_saveables import check_saveable
+from legacy_restore.graph.plan import GraphPlan
+from legacy_restore.graph.stored import equals_stored
 from legacy_restore.graph.values import read_whole
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.check_report import CheckReport, CheckRow, CheckStatus
@@ -37,12 +36,17 @@ def check_session(session: Any, plan: GraphPlan) -> CheckReport:
 
 
 def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[CheckRow]:
-    owned = plan.built[model.name].variables
-    for batch in _batches(model.rows):
+    built = plan.built[model.name]
+    owned = built.variables
+    for batch in _batches([row for row in model.rows if row.variable.name in owned]):
         values = read_whole(session, [owned[row.variable.name] for row in batch])
         for row, value in zip(batch, values):
             yield _check(plan, row, value)
         _log.debug("checked %s", batch[-1].variable.name)
+    rows = {row.variable.name: row for row in model.rows}
+    for saveable in dict.fromkeys(built.saveables.values()):
+        own = [rows[row.name] for row in saveable.rows]
+        yield from check_saveable(session, plan.opened[model.name], saveable, own)
 
 
 def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
@@ -61,36 +65,16 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
 
 def _check(plan: GraphPlan, row: PlanRow, value: Optional[Any]) -> CheckRow:
     name = row.variable.name
-    if row.action is Action.INITIALIZE or row.key is None:
+    if row.action is Action.INITIALIZE or row.entry is None:
         return CheckRow(row.model, name, "", CheckStatus.INITIALIZED)
     if value is None:
         reason = "it is not initialised any more"
-        return CheckRow(row.model, name, row.key, CheckStatus.CHANGED, reason)
+        return CheckRow(row.model, name, row.entry.key, CheckStatus.CHANGED, reason)
     try:
-        is_equal = _equals(plan, row, value)
+        is_equal = equals_stored(plan.opened[row.model], row.entry, value)
     except errors.LegacyRestoreError as error:
-        return CheckRow(row.model, name, row.key, CheckStatus.UNPROVED, error.message)
+        return CheckRow(
+            row.model, name, row.entry.key, CheckStatus.UNPROVED, error.message
+        )
     status = CheckStatus.EQUAL if is_equal else CheckStatus.CHANGED
-    return CheckRow(row.model, name, row.key, status)
-
-
-def _equals(plan: GraphPlan, row: PlanRow, value: np.ndarray) -> bool:
-    if row.entry is None or tuple(value.shape) != row.entry.shape:
-        return False
-    crcs = _stored_crcs(plan.opened[row.model], row.entry.key)
-    return all(
-        checksum.tensor_crc(_cut(value, part)) == crc for part, crc in crcs.items()
-    )
-
-
-def _cut(value: np.ndarray, part: TensorSlice) -> np.ndarray:
-    # A scalar that is indexed would be no array any more.
-    return value if part.shape == value.shape else value[part.as_index()]
-
-
-def _stored_crcs(opened: Opened, key: str) -> Dict[TensorSlice, int]:
-    if opened.checkpoint.has_crcs:
-        return opened.checkpoint.slice_crcs(key)
-    # It has to be read: from files opened for that, and closed again.
-    with open_checkpoint(opened.prefix + ".index") as again:
-        return again.slice_crcs(key)
+    return CheckRow(row.model, name, row.entry.key, status)

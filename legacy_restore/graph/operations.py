@@ -22,54 +22,17 @@ import os
 import threading
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-import numpy as np
-
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.finalized import refuse_finalized
+from legacy_restore.graph.renamed import RenamedSaveable
+from legacy_restore.graph.saveables import OwnedSaveable
+from legacy_restore.graph.saver_operations import SaverOperations, texts_of
 from legacy_restore.graph.tf import tf
-from legacy_restore.graph.variables import OwnedVariable, slice_spec
+from legacy_restore.graph.variables import OwnedVariable
+from legacy_restore.graph.writing import Writer, left_over, make_writer
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
 from legacy_restore.report.table import cut_names
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SaverOperations:
-    """The operations of one Saver.
-
-    Attributes:
-      saver: The Saver.
-      filename: The tensor that takes the prefix.
-      read: The operation that reads, ``RestoreV2``.
-      write: The operation that writes, ``SaveV2``.
-      assign: The operation that runs all assignments.
-      variables: The name of the variable that each of the read's outputs is a value
-        of, or a part of one.
-      keys: The key of each output.
-    """
-
-    saver: Any
-    filename: Any
-    read: Any
-    write: Any
-    assign: Any
-    variables: Tuple[str, ...]
-    keys: Tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Writer:
-    """What writes a model's variables.
-
-    Attributes:
-      filename: The tensor that takes the prefix.
-      operation: The operation that writes.
-      keys: The key of each variable, by its name in the graph.
-    """
-
-    filename: Any
-    operation: Any
-    keys: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -170,14 +133,14 @@ class RestoreOperations:
           keys: The key for each of its variables, by their names in the graph.
         """
         model = self.models[name]
-        cut = [
-            one.read.outputs[0]
+        others = [
+            one
             for other in self.models.values()
             if other is not model
             for one in other.savers
         ]
         return {
-            **{output: _zeros(output) for output in cut},
+            **{one.token: one.no_value() for one in others},
             **model.prefix_feeds(prefix),
             **model.key_feeds(keys),
         }
@@ -213,21 +176,24 @@ def make_operations(graph: Any, model: ModelPlan, built: BuiltModel) -> ModelOpe
       model: The plan of the model; nothing refuses it.
       built: The model's part of the graph.
     """
-    savers = make_savers(graph, model, built.variables)
+    savers = make_savers(graph, model, built.variables, built.saveables)
     left = [
-        built.variables[row.variable.name]
+        left_over(row.variable.name, built.variables, built.saveables)
         for row in model.rows
         if row.action is Action.INITIALIZE and not row.variable.is_local
     ]
     if not savers and not left:
         return ModelOperations(savers, None)
     with _entered(graph, model.scope):
-        writer = _make_writer(savers, left, names_without_scope(built.spec))
+        writer = make_writer(savers, left, names_without_scope(built.spec))
     return ModelOperations(savers, writer)
 
 
 def make_savers(
-    graph: Any, model: ModelPlan, variables: Mapping[str, OwnedVariable]
+    graph: Any,
+    model: ModelPlan,
+    variables: Mapping[str, OwnedVariable],
+    saveables: Mapping[str, OwnedSaveable],
 ) -> Tuple[SaverOperations, ...]:
     """Adds the operations that restore one model to its graph, without a barrier.
 
@@ -235,10 +201,11 @@ def make_savers(
       graph: The graph.
       model: The plan of the model; nothing refuses it.
       variables: The model's variables, by name.
+      saveables: Its saveable objects, by the name of each of their rows.
     """
     with _entered(graph, model.scope):
         return tuple(
-            _make_saver(graph, rows, variables)
+            _make_saver(graph, rows, variables, saveables)
             for rows in _with_keys_of_their_own(model.rows_to(Action.RESTORE))
         )
 
@@ -257,28 +224,51 @@ def _entered(graph: Any, scope: str) -> Iterator[None]:
 
 
 def _with_keys_of_their_own(rows: Sequence[PlanRow]) -> List[List[PlanRow]]:
-    """Groups of rows; in none of them have two rows one key."""
+    """Groups of rows; in none of them have two rows one key.
+
+    Rows of one saveable object are in one group: they have its name, and no key twice.
+    """
     groups: List[List[PlanRow]] = []
     seen: Dict[Optional[str], int] = collections.defaultdict(int)
-    for row in rows:
-        if seen[row.key] == len(groups):
+    for unit in _units(rows):
+        place = max(seen[row.key] for row in unit)
+        if place == len(groups):
             groups.append([])
-        groups[seen[row.key]].append(row)
-        seen[row.key] += 1
+        groups[place] += unit
+        seen.update((row.key, place + 1) for row in unit)
     return groups
 
 
+def _units(rows: Sequence[PlanRow]) -> List[List[PlanRow]]:
+    """Puts the rows of each saveable object together."""
+    units: Dict[str, List[PlanRow]] = {}
+    for row in rows:
+        units.setdefault(row.variable.saved_with or row.variable.name, []).append(row)
+    return list(units.values())
+
+
 def _make_saver(
-    graph: Any, rows: Sequence[PlanRow], variables: Mapping[str, OwnedVariable]
+    graph: Any,
+    rows: Sequence[PlanRow],
+    variables: Mapping[str, OwnedVariable],
+    saveables: Mapping[str, OwnedSaveable],
 ) -> SaverOperations:
     names = {str(row.key): row.variable.name for row in rows}
+    saved: Dict[str, Any] = {}
+    objects = []
+    for unit in _units(rows):
+        first = unit[0].variable.name
+        if first in variables:
+            saved[str(unit[0].key)] = variables[first].saveable
+        else:
+            keys_of = {row.variable.name: str(row.key) for row in unit}
+            objects.append(RenamedSaveable(saveables[first], keys_of))
+            saved[str(unit[0].key)] = objects[-1]
     before = len(graph.get_operations())
-    saver = tf.train.Saver(
-        {key: variables[name].saveable for key, name in names.items()}
-    )
+    saver = tf.train.Saver(saved)
     made = {one.type: one for one in graph.get_operations()[before:]}
     read = made["RestoreV2"]
-    keys = tuple(_texts(read.inputs[1]))
+    keys = tuple(texts_of(read.inputs[1]))
     definition = saver.saver_def
     return SaverOperations(
         saver=saver,
@@ -288,57 +278,29 @@ def _make_saver(
         assign=graph.get_operation_by_name(definition.restore_op_name),
         variables=tuple(names[key] for key in keys),
         keys=keys,
+        objects=tuple(objects),
     )
-
-
-def _make_writer(
-    savers: Sequence[SaverOperations],
-    left: Sequence[OwnedVariable],
-    keys: Mapping[str, str],
-) -> Writer:
-    """One operation that writes all: what the Savers write, and what they do not."""
-    names: List[str] = []
-    slices: List[str] = []
-    tensors: List[Any] = []
-    for one in savers:
-        names += [keys[name] for name in one.variables]
-        slices += _texts(one.write.inputs[2])
-        tensors += one.write.inputs[3:]
-    for variable in left:
-        names += [keys[variable.name]] * len(variable.parts)
-        slices += [slice_spec(part) for part in variable.parts]
-        tensors += [tf.identity(part) for part in variable.parts]
-    filename = tf.placeholder(tf.string, [], name="save_prefix")
-    operation = tf.raw_ops.SaveV2(
-        prefix=filename, tensor_names=names, shape_and_slices=slices, tensors=tensors
-    )
-    saved = [name for one in savers for name in one.variables]
-    saved += [variable.name for variable in left]
-    return Writer(filename, operation, {name: keys[name] for name in saved})
-
-
-def _texts(constant: Any) -> List[str]:
-    # tf.get_static_value would forbid to feed the tensor from then on.
-    values = tf.make_ndarray(constant.op.get_attr("value"))
-    return [value.decode() for value in values]
 
 
 def add_barrier(savers: Sequence[SaverOperations], operations: Sequence[Any]) -> None:
     """Makes every assignment among some operations wait for the reads of all Savers.
 
-    The barrier sees a read through a placeholder whose default is the read's first
-    output: with that output fed, the read is not run. (An identity in its place is
+    So does whatever restores their saveable objects.
+
+    The barrier sees a read through a placeholder whose default is an output of the
+    read: with that output fed, the read is not run. (An identity in its place is
     turned into a control edge by TensorFlow's graph optimiser, and a control edge from
     an operation stays when its output is fed.)
     """
     if not savers:
         return
     tokens = [
-        tf.placeholder_with_default(one.read.outputs[0], None, "legacy_restore/read")
+        tf.placeholder_with_default(one.token, None, "legacy_restore/read")
         for one in savers
     ]
     barrier = tf.group(*tokens, name="legacy_restore/all_read")
-    for operation in _assignments(operations):
+    gates = [gate for one in savers for item in one.objects for gate in item.gates]
+    for operation in [*_assignments(operations), *gates]:
         # The edge cannot be there from the start: the Savers make the reads of one
         # model after the assignments of another.
         operation._add_control_input(barrier)
@@ -348,11 +310,3 @@ def _assignments(operations: Sequence[Any]) -> Iterator[Any]:
     for operation in operations:
         if operation.type in ("Assign", "AssignVariableOp"):
             yield operation
-
-
-def _zeros(tensor: Any) -> np.ndarray:
-    """A value that a tensor may be fed, whatever its shape."""
-    shape = [] if tensor.shape.ndims is None else tensor.shape.as_list()
-    dtype = tensor.dtype.base_dtype.as_numpy_dtype
-    zeros: np.ndarray = np.zeros([size or 0 for size in shape], dtype)
-    return zeros

@@ -4,15 +4,16 @@ A builder can get hold of another model's variable: through a scope object that 
 re-enters, a layer object that it calls again, a tensor that it kept. Both models would
 then share weights that each believes to be its own.
 
-Two variables can also have one storage: a session keeps values under ``shared_name``,
-which ``tf.train.import_meta_graph`` leaves as it is in the file, whatever the scope
-(github.com/tensorflow/tensorflow/issues/46745).
+Two variables, or two mutable tables, can also have one storage: a session keeps values
+under ``shared_name``, which ``tf.train.import_meta_graph`` leaves as it is in the file,
+whatever the scope (github.com/tensorflow/tensorflow/issues/46745).
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from legacy_restore.graph.tables import is_mutable_table
 from legacy_restore.report.findings import KINDS, Finding
 
 _READS = frozenset(["Identity", "ReadVariableOp"])
@@ -27,22 +28,22 @@ class Ownership:
         # where there are tens of thousands.
         self._owner: Dict[Any, str] = {}
         self._variable_of: Dict[Any, Any] = {}
-        self._stored: Dict[str, List[Any]] = {}
+        self._stored: Dict[Tuple[str, str], List[Any]] = {}
 
     def add(
-        self, model: str, variables: Iterable[Any], operations: Sequence[Any]
+        self, model: str, stored: Iterable[Any], operations: Sequence[Any]
     ) -> List[Finding]:
         """Notes what a model's builder created.
 
         Args:
           model: The model's name.
-          variables: The variables that its builder created.
+          stored: The operations of the variables and mutable tables among them.
           operations: All operations that its builder created, in that order.
 
         Returns:
-          A finding for each variable whose values another one has too.
+          A finding for each variable or table whose values another one has too.
         """
-        holders = [variable.op for variable in variables]
+        holders = list(stored)
         self._owner.update(dict.fromkeys([*operations, *holders], model))
         self._variable_of.update(zip(holders, holders))
         for operation in operations:  # Whatever is read was there before its reads.
@@ -85,9 +86,9 @@ class Ownership:
         ]
 
     def _stored_before(self, model: str, holder: Any) -> Optional[Finding]:
-        name = holder.get_attr("shared_name").decode() or holder.name
-        others = self._stored.setdefault(name, [])
-        # Sessions keep each container's variables apart.
+        kind, name = _storage(holder)
+        others = self._stored.setdefault((kind, name), [])
+        # Sessions keep the values of each container apart.
         first = next(
             (one for one in others if _container(one) == _container(holder)), None
         )
@@ -100,10 +101,20 @@ class Ownership:
             f"it has the same storage as {first.name} of model "
             f"{self._owner[first]!r}: {name!r}",
             model=model,
-            hint="build it by its code: an imported graph keeps the names of its "
-            "storage",
+            hint="give it no shared_name, and build it by its code: an imported graph "
+            "keeps the names of its storage",
         )
 
 
 def _container(operation: Any) -> str:
     return str(operation.get_attr("container").decode())
+
+
+def _storage(operation: Any) -> Tuple[str, str]:
+    """Under which kind and name a session keeps the values of a variable or a table."""
+    shared_name = operation.get_attr("shared_name").decode()
+    if not is_mutable_table(operation):
+        return "variable", shared_name or operation.name
+    if shared_name or operation.get_attr("use_node_name_sharing"):
+        return "table", shared_name or operation.name
+    return "table of no other name", operation.name

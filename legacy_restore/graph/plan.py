@@ -20,6 +20,7 @@ from legacy_restore.graph.model import Model, check_models
 from legacy_restore.graph.operations import RestoreOperations
 from legacy_restore.graph.ownership import Ownership
 from legacy_restore.graph.running import BuilderFailure
+from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan
@@ -118,15 +119,23 @@ def plan(
         own = (*findings[model.name], *one.findings)
         inputs[model.name] = PlanInput(one.spec, source, own)
     pure = make_plan(list(inputs.values()))
+    planned = [
+        with_table_findings(model, built[model.name], _prefix_of(opened, model.name))
+        for model in pure.models
+    ]
     return GraphPlan(
-        models=pure.models,
-        findings=pure.findings,
+        models=tuple(planned),
+        findings=tuple(finding for model in planned for finding in model.findings),
         graph=graph,
         built=built,
         inputs=inputs,
         opened=opened,
         operations=RestoreOperations(graph, built, pure),
     )
+
+
+def _prefix_of(opened: Mapping[str, Opened], name: str) -> Optional[str]:
+    return opened[name].prefix if name in opened else None
 
 
 def open_for_plan(location: LocationLike) -> Opened:

@@ -16,6 +16,7 @@ from legacy_restore.graph.reading import Reading, run_initializers, run_reads
 from legacy_restore.graph.refusals import refuse_if_changed, refuse_unless_ok
 from legacy_restore.graph.reports import RestoreReport, model_report
 from legacy_restore.graph.restored import Restored
+from legacy_restore.graph.tables import initializers_but
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.check_report import CheckReport
@@ -113,17 +114,20 @@ def _initialize_rest(session: Any, plan: GraphPlan) -> None:
     left = [
         part
         for row in plan.rows
-        if row.action is Action.INITIALIZE
+        if row.action is Action.INITIALIZE and not row.variable.saved_with
         for part in plan.built[row.model].variables[row.variable.name].parts
     ]
     waves = [
         [variable.initializer for variable in wave]
         for wave in initialization_waves(left)
     ]
+    restored = {row.variable.name for row in plan.rows if row.action is Action.RESTORE}
     tables = [
         operation
         for built in plan.built.values()
-        for operation in built.table_initializers
+        for operation in initializers_but(
+            built.table_initializers, built.tables_among(restored)
+        )
     ]
     for operations in [*waves, tables]:
         run_initializers(session, operations, _CONSEQUENCE)

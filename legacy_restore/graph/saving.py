@@ -15,9 +15,10 @@ from typing import Any, Dict, Iterator, List, Union
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
-from legacy_restore.graph.operations import Writer, as_prefix
+from legacy_restore.graph.operations import as_prefix
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tf import tf
+from legacy_restore.graph.writing import Writer
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
 

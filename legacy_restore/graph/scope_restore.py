@@ -29,6 +29,9 @@ from legacy_restore.graph.refusals import (
     refuse_unless_ok,
 )
 from legacy_restore.graph.reports import ModelReport, model_report
+from legacy_restore.graph.saveable_values import objects_kept
+from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
+from legacy_restore.graph.tables import initializers_but
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import values_kept
 from legacy_restore.graph.variables import OwnedVariable
@@ -68,6 +71,7 @@ class _ScopePlan:
       graph: The graph.
       spec: The scope, as a plan needs to know it.
       variables: Its variables, by name.
+      saveables: Its saveable objects, by the name of each of their rows.
       opened: The checkpoint.
       plan: What is to become of each variable.
       operations: What does it.
@@ -77,6 +81,7 @@ class _ScopePlan:
     graph: Any
     spec: ModelSpec
     variables: Mapping[str, OwnedVariable]
+    saveables: Mapping[str, OwnedSaveable]
     opened: Opened
     plan: ModelPlan
     operations: _ScopeOperations
@@ -200,20 +205,41 @@ def _plan_scope(
     name = scopes.scope_name(scope)
     variables = scopes.owned_in_scope(graph, name)
     orphans = scopes.orphans_in_scope(graph, name)
-    if not variables and not orphans:
+    saveables = scopes.saveables_in_scope(graph, name)
+    if not variables and not orphans and not saveables.owned:
         raise scopes.no_variables(graph, name)
-    spec = scopes.describe_scope(graph, name, variables, **rules_and_waivers)
+    spec = scopes.describe_scope(
+        graph, name, variables, saveables.owned, **rules_and_waivers
+    )
     opened = _open(spec.name, location)
     tables = scopes.tables_in_scope(graph, name)
     findings = (
+        *saveables.findings,
+        *repeated_names(spec.name, list(variables), saveables),
         *build_findings.orphan_findings(spec.name, orphans, variables),
         *build_findings.vocabulary_findings(spec.name, tables),
     )
     given = PlanInput(spec, opened.source, findings)
     plan = plan_model(given, [given])
     refuse_unless_ok(Plan((plan,), plan.findings))
-    operations = _operations(graph, spec, variables, plan)
-    return _ScopePlan(graph, spec, variables, opened, plan, operations, tables)
+    by_row = saveables.by_row()
+    operations = _operations(graph, spec, variables, by_row, plan)
+    restored = {row.variable.name for row in plan.rows_to(Action.RESTORE)}
+    filled = {
+        one.table.name
+        for row, one in by_row.items()
+        if row in restored and one.table is not None
+    }
+    return _ScopePlan(
+        graph=graph,
+        spec=spec,
+        variables=variables,
+        saveables=by_row,
+        opened=opened,
+        plan=plan,
+        operations=operations,
+        tables=tuple(initializers_but(tables, filled)),
+    )
 
 
 def _open(name: str, location: LocationLike) -> Opened:
@@ -229,6 +255,7 @@ def _operations(
     graph: Any,
     spec: ModelSpec,
     variables: Mapping[str, OwnedVariable],
+    saveables: Mapping[str, OwnedSaveable],
     plan: ModelPlan,
 ) -> _ScopeOperations:
     """The operations for what a plan restores, made unless the graph has them."""
@@ -244,7 +271,7 @@ def _operations(
                 return one
         hint = f"init_fn({spec.scope!r}, location), before it is finalised"
         refuse_finalized(graph, spec.name, hint)
-        made = _make(graph, variables, plan, restored)
+        made = _make(graph, variables, saveables, plan, restored)
         known.append(made)
     return made
 
@@ -252,11 +279,12 @@ def _operations(
 def _make(
     graph: Any,
     variables: Mapping[str, OwnedVariable],
+    saveables: Mapping[str, OwnedSaveable],
     plan: ModelPlan,
     restored: Tuple[str, ...],
 ) -> _ScopeOperations:
     before = len(graph.get_operations())
-    model = ModelOperations(make_savers(graph, plan, variables), writer=None)
+    model = ModelOperations(make_savers(graph, plan, variables, saveables), writer=None)
     with graph.as_default(), graph.control_dependencies(None), graph.device(None):
         add_barrier(model.savers, graph.get_operations()[before:])
         with graph.name_scope("legacy_restore/has_value"):
@@ -293,7 +321,8 @@ def _restore(session: Any, planned: _ScopePlan) -> None:
         for part in _parts_to(planned, Action.INITIALIZE)
         if not has_value[part.op.name]
     ]
-    with values_kept(session, restored):
+    savers = planned.operations.model.savers
+    with values_kept(session, restored), objects_kept(session, savers, ()):
         _read(session, planned)
         refuse_if_changed({planned.spec.name: planned.opened})
         for wave in initialization_waves(left):
@@ -306,6 +335,7 @@ def _parts_to(planned: _ScopePlan, action: Action) -> List[Any]:
     return [
         part
         for row in planned.plan.rows_to(action)
+        if not row.variable.saved_with
         for part in planned.variables[row.variable.name].parts
     ]
 

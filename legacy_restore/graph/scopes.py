@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import difflib
 import threading
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph import variables as variables_lib
+from legacy_restore.graph.saveables import (
+    FoundSaveables,
+    OwnedSaveable,
+    find_saveables,
+)
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec
 from legacy_restore.report.table import cut_names
+
+ROOT = "(root)"
+"""What the root scope is called in reports."""
 
 # Graphs of all threads: what it guards takes milliseconds, once for each scope.
 _making = threading.Lock()
@@ -144,6 +152,24 @@ def orphans_in_scope(graph: Any, scope: str) -> List[str]:
     ]
 
 
+def saveables_in_scope(graph: Any, scope: str) -> FoundSaveables:
+    """Returns the mutable tables and other saveable objects of a scope."""
+    items = [
+        item
+        for item in graph.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+        if any(_is_in(name, scope) for name in _tensor_names(item))
+    ]
+    with graph.as_default():
+        return find_saveables(scope or ROOT, scope, items, graph.get_operations())
+
+
+def _tensor_names(saveable: Any) -> List[str]:
+    """The names of what a saveable object saves; its own where that is no tensor."""
+    tensors = [getattr(one, "_tensor", None) for one in getattr(saveable, "specs", ())]
+    names = [one.op.name for one in tensors if isinstance(one, tf.Tensor)]
+    return names or [str(getattr(saveable, "name", ""))]
+
+
 def tables_in_scope(graph: Any, scope: str) -> Tuple[Any, ...]:
     """Returns the operations that fill the lookup tables of a scope."""
     return tuple(
@@ -154,7 +180,11 @@ def tables_in_scope(graph: Any, scope: str) -> Tuple[Any, ...]:
 
 
 def describe_scope(
-    graph: Any, scope: str, owned: Dict[str, OwnedVariable], **more: Any
+    graph: Any,
+    scope: str,
+    owned: Dict[str, OwnedVariable],
+    saveables: Sequence[OwnedSaveable] = (),
+    **more: Any,
 ) -> ModelSpec:
     """Returns what a plan needs to know of a scope.
 
@@ -162,19 +192,21 @@ def describe_scope(
       graph: The graph.
       scope: The scope's name.
       owned: Its variables.
+      saveables: Its saveable objects.
       **more: Rules and waivers.
     """
     local = local_names(graph)
     trainable = {
         v.op.name for v in graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
     }
+    described = [
+        variables_lib.describe(variable, scope, local, trainable)
+        for variable in owned.values()
+    ]
     return ModelSpec(
-        name=scope or "(root)",
+        name=scope or ROOT,
         scope=scope,
-        variables=tuple(
-            variables_lib.describe(variable, scope, local, trainable)
-            for variable in owned.values()
-        ),
+        variables=(*described, *(row for one in saveables for row in one.rows)),
         **more,
     )
 

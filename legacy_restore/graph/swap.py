@@ -19,6 +19,8 @@ from legacy_restore.graph.refusals import (
     refuse_if_changed,
     refuse_unless_ok,
 )
+from legacy_restore.graph.saveable_values import objects_kept
+from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.graph.values import values_kept
 from legacy_restore.planning.assemble import plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
@@ -52,6 +54,7 @@ def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
     inputs = {**plan.inputs, name: given}
     model = plan_model(given, list(inputs.values()))
     model = _with_differences(plan[name], model)
+    model = with_table_findings(model, plan.built[name], opened.prefix)
     refuse_unless_ok(Plan((model,), model.findings))
     models = tuple(model if one.name == name else one for one in plan.models)
     of_models = [finding for one in models for finding in one.findings]
@@ -120,10 +123,12 @@ def run_swap(session: Any, plan: GraphPlan, name: str) -> None:
     rows = plan[name].rows_to(Action.RESTORE)
     keys = {row.variable.name: str(row.key) for row in rows}
     owned = plan.built[name].variables
-    parts = [part for row in rows for part in owned[row.variable.name].parts]
+    names = [row.variable.name for row in rows if row.variable.name in owned]
+    parts = [part for one in names for part in owned[one].parts]
     opened = {name: plan.opened[name]}
     reading = Reading([plan[name]], opened, _CONSEQUENCE)
-    with values_kept(session, parts):
+    others = [one for model in plan.operations.models.values() for one in model.savers]
+    with values_kept(session, parts), objects_kept(session, operations.savers, others):
         run_reads(
             session,
             reading,

@@ -14,10 +14,13 @@ from legacy_restore import errors
 logging.getLogger("legacy_restore").debug("loading TensorFlow")
 try:
     import tensorflow.compat.v1 as tf
+
+    # TensorFlow has no public name for SaveableObject and SaveSpec, which are in it.
+    from tensorflow.python.training.saver import BaseSaverBuilder
 except ImportError as error:
     raise errors.MissingDependencyError(
         "building and restoring models needs TensorFlow, which is not installed",
         hint="pip install 'legacy_restore[tensorflow]'",
     ) from error
 
-__all__ = ["tf"]
+__all__ = ["BaseSaverBuilder", "tf"]

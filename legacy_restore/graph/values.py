@@ -51,6 +51,15 @@ def _as_array(value: Any) -> Any:
     return np.array(value, dtype=object) if isinstance(value, bytes) else value
 
 
+def copied(value: Any) -> np.ndarray:
+    """Returns a value that a session gave in memory of its own.
+
+    What it gives of a dense table, or of a ref variable, may be their own.
+    """
+    array: np.ndarray = np.array(_as_array(value))
+    return array
+
+
 @contextlib.contextmanager
 def values_kept(session: Any, variables: Sequence[Any]) -> Iterator[None]:
     """Puts the values of variables back as they were if what is done within fails.

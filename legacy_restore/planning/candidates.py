@@ -72,20 +72,62 @@ def candidates_by_names(
       num_required: How many of the variables have to have a key.
     """
     known = set(keys)
-    as_they_are = {variable.name: variable.name for variable in variables}
+    as_they_are = {variable.name: variable.stock_key for variable in variables}
+    graph_names = {variable.name: variable.name for variable in variables}
     local_names = {variable.name: variable.local_name for variable in variables}
+    outside = _outside_of_scope(model.scope, variables)
     found = [_by_names("names as they are", as_they_are, known)]
     if local_names != as_they_are:
         label = f"names without {model.scope}/"
         found.append(_by_names(label, local_names, known))
-    found.extend(_under_prefixes(model.scope, local_names, known, num_required))
+    found.extend(_under_scopes(model.scope, local_names, outside, known, num_required))
+    if graph_names != as_they_are:
+        label = f"names as they are, all of them in {model.scope}/"
+        found.append(_by_names(label, graph_names, known))
     without_scope = names_without_scope(model)
     once = {name: without_scope[name] for name in local_names}
     if once != local_names:
         label = f"names without {model.scope}/, also where slots repeat it"
         found.append(_by_names(label, once, known))
-        found.extend(_under_prefixes(model.scope, once, known, num_required))
+        found.extend(_under_scopes(model.scope, once, outside, known, num_required))
     return found
+
+
+def _under_scopes(
+    scope: str,
+    local_names: Mapping[str, str],
+    outside: Set[str],
+    known: Set[str],
+    num_required: int,
+) -> List[Candidate]:
+    """Candidates for another scope, in which is all of the model, or what was in it."""
+    found = _under_prefixes(scope, local_names, known, num_required)
+    if not outside:
+        return found
+    inside = {name: key for name, key in local_names.items() if name not in outside}
+    kept = {name: key for name, key in local_names.items() if name in outside}
+    others = _under_prefixes(scope, inside, known, num_required - len(outside))
+    return found + [_with_names(candidate, kept, known) for candidate in others]
+
+
+def _outside_of_scope(scope: str, variables: Sequence[VariableSpec]) -> Set[str]:
+    """Variables that a stock Saver saves under names that do not have the scope."""
+    return {
+        variable.name
+        for variable in variables
+        if scope and not variable.stock_key.startswith(scope + "/")
+    }
+
+
+def _with_names(
+    candidate: Candidate, wanted: Mapping[str, str], known: Set[str]
+) -> Candidate:
+    """Adds variables that keep their names to a candidate that renames a scope."""
+    table = {name: key for name, key in wanted.items() if key in known}
+    label = f"{candidate.label}, other names as they are"
+    return dataclasses.replace(
+        candidate, label=label, table={**candidate.table, **table}
+    )
 
 
 def names_without_scope(model: ModelSpec) -> Dict[str, str]:

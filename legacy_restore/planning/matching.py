@@ -19,6 +19,7 @@ from legacy_restore.planning.averaged import (
 )
 from legacy_restore.planning.candidates import Candidate
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
+from legacy_restore.planning.objects import TABLE, other_halves, refuse, uneven_tables
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.proposals import propose_rules
 from legacy_restore.planning.shadows import View, view_of
@@ -202,6 +203,7 @@ def _rows(
     )
     suggester = Suggester(left)
     claims = collections.Counter(choice.table.values())
+    halves = other_halves(model.variables, choice.table)
     rows = []
     findings: List[Finding] = []
     for variable in model.variables:
@@ -211,6 +213,9 @@ def _rows(
         if variable.is_local:
             action = Action.INITIALIZE
             findings.append(_remark("local-variable", model, variable))
+        elif variable.name in halves:
+            action = Action.REFUSE
+            findings.append(_missing_half(model, variable, halves[variable.name]))
         elif entry is None and variable.local_name in permitted:
             action = Action.INITIALIZE
             findings.append(_remark("left-to-initializer", model, variable))
@@ -224,11 +229,13 @@ def _rows(
             action = Action.REFUSE
             findings.append(_shared_key(model, variable, entry.key))
         rows.append(PlanRow(model.name, variable, action, entry))
-    return rows, findings
+    uneven = uneven_tables(rows)
+    return refuse(rows, uneven), findings + uneven
 
 
 def _remark(kind: str, model: ModelSpec, variable: VariableSpec) -> Finding:
-    return Finding(KINDS[kind], variable.name, model=model.name)
+    text = "the table stays empty" if variable.kind == TABLE else ""
+    return Finding(KINDS[kind], variable.name, text, model=model.name)
 
 
 def _missing(model: ModelSpec, variable: VariableSpec, suggester: Suggester) -> Finding:
@@ -239,6 +246,16 @@ def _missing(model: ModelSpec, variable: VariableSpec, suggester: Suggester) -> 
         model=model.name,
         expected=type_text(variable.dtype, variable.shape),
         waiver=("allow_missing", variable.local_name),
+    )
+
+
+def _missing_half(model: ModelSpec, variable: VariableSpec, other: str) -> Finding:
+    return Finding(
+        KINDS["missing-key"],
+        variable.name,
+        f"the checkpoint has {other}, and both are restored or none",
+        model=model.name,
+        expected=type_text(variable.dtype, variable.shape),
     )
 
 
@@ -296,7 +313,7 @@ def _unused_waivers(
     missing = [
         row.variable.local_name
         for row in averaged.rows
-        if row.action is Action.INITIALIZE and not row.variable.is_local
+        if row.entry is None and not row.variable.is_local
     ]
     missing += averaged.waived
     unused = [

@@ -18,17 +18,24 @@ Shape = Optional[Tuple[Optional[int], ...]]
 class VariableSpec:
     """A variable of a model, as far as a plan needs to know it.
 
+    Or a tensor of a saveable object, such as the keys of a mutable table.
+
     Attributes:
       name: The name of its operation in the graph.
       local_name: The name without its model's scope.
       dtype: TensorFlow's name of the dtype.
       shape: Its static shape.
-      kind: ``"ref"`` or ``"resource"``.
+      kind: ``"ref"`` or ``"resource"``; of a saveable object ``"table"``, when it is a
+        mutable table, or ``"saveable"``.
       is_local: Whether it is in the collection of local variables, which no Saver
         saves: it is initialised, never matched.
       parts: Number of parts of a partitioned variable, else 0; name and shape are
         those of the whole.
       is_trainable: Whether an optimizer would train it.
+      saver_name: The key that a Saver of the whole graph gives it, where that is not
+        its name: what a table is saved under does not follow its scope.
+      saved_with: Of a tensor of a saveable object, the name of the object's first;
+        all of them are restored, or none.
     """
 
     name: str
@@ -39,6 +46,13 @@ class VariableSpec:
     is_local: bool = False
     parts: int = 0
     is_trainable: bool = False
+    saver_name: str = ""
+    saved_with: str = ""
+
+    @property
+    def stock_key(self) -> str:
+        """The key that a Saver of the whole graph gives it."""
+        return self.saver_name or self.name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import difflib
 from typing import Dict, List, Sequence
 
 from legacy_restore.checkpoint import TensorEntry
+from legacy_restore.planning.candidates import fits
 from legacy_restore.planning.spec import VariableSpec, type_text
 
 # Comparing names takes time in the square of their number: a plan that misses
@@ -31,7 +32,7 @@ class Suggester:
 
     def suggest(self, variable: VariableSpec) -> str:
         """Returns a remark on the key that may be meant, or an empty text."""
-        same_type = self._by_type.get(type_text(variable.dtype, variable.shape), [])
+        same_type = self._of_type(variable)
         if len(same_type) == 1:
             return f"the checkpoint has {same_type[0].key} (nothing else of this shape)"
         near = self._most_like(variable.local_name, same_type, _MIN_LIKENESS)
@@ -41,6 +42,11 @@ class Suggester:
             variable.local_name, self._left, _MIN_LIKENESS_OF_OTHER_SHAPES
         )
         return f"the checkpoint has {near} (another shape)" if near else ""
+
+    def _of_type(self, variable: VariableSpec) -> Sequence[TensorEntry]:
+        if variable.shape is not None and None not in variable.shape:
+            return self._by_type.get(type_text(variable.dtype, variable.shape), [])
+        return [entry for entry in self._left if fits(variable, entry)]
 
     def _most_like(
         self, name: str, among: Sequence[TensorEntry], likeness: float

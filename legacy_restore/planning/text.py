@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from legacy_restore.planning.objects import TABLE
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow, row_type
 from legacy_restore.report.findings import Finding, Severity
 from legacy_restore.report.refusal import finding_lines
@@ -43,6 +44,8 @@ def _model_lines(model: ModelPlan) -> List[str]:
 
 def _cells(row: PlanRow) -> Sequence[str]:
     key = row.key if row.key is not None else _NO_KEY[row.action]
+    if row.action is Action.INITIALIZE and row.variable.kind == TABLE:
+        key = "(empty)"
     if row.action is Action.REFUSE and row.entry is not None:
         key = f"{key} (does not fit)"
     parts = f" in {row.variable.parts} parts" if row.variable.parts else ""

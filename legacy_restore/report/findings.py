@@ -139,7 +139,8 @@ KINDS = _catalogue(
     _error("scope-in-use", "scope is in use"),
     _error("variable-claimed", "variable belongs to another model"),
     _error("variable-without-object", "variable operation without a tf.Variable"),
-    _error("saveable-object", "object with values of its own"),
+    _error("saveable-object", "object that cannot be restored"),
+    _error("table-mismatch", "not what such a table saves"),
     _error("input-claimed-twice", "two placeholders under one name"),
     # Matching.
     _error("missing-key", "missing in the checkpoint"),
@@ -175,6 +176,7 @@ KINDS = _catalogue(
     _remark("left-to-initializer", "left to the initialiser, as permitted"),
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),
+    _remark("table-not-saved", "table that no checkpoint holds"),
     _remark("scope-escaped", "variable outside its model's scope"),
     _remark("no-variables", "model without variables"),
     _remark("device-substituted", "device not there, another taken, as permitted"),

@@ -322,6 +322,45 @@ def write_sharded(folder):
     write_expected(folder, values)
 
 
+def write_tables(folder):
+    """Mutable tables of three kinds beside a variable, all made in a scope.
+
+    The keys of the tables do not have the scope.
+    """
+    lookup = tf.contrib.lookup
+    with tf.variable_scope("trained"):
+        weights = tf.get_variable("weights", [3, 2])
+        words = lookup.MutableHashTable(tf.string, tf.int64, -1, name="words")
+        vectors = lookup.MutableHashTable(
+            tf.int64, tf.float32, [0.0, 0.0], name="vectors"
+        )
+        counts = lookup.MutableDenseHashTable(
+            tf.int64,
+            tf.int64,
+            default_value=0,
+            empty_key=-1,
+            deleted_key=-2,
+            initial_num_buckets=8,
+            name="counts",
+        )
+    filled = [
+        words.insert(tf.constant([b"plain", b"", b"nul\0"]), np.int64([1, 2, 3])),
+        vectors.insert(np.int64([7, 8]), np.float32([[0.5, -0.0], [np.inf, 1.0]])),
+        counts.insert(np.int64([4, 5, 6]), np.int64([40, 50, 60])),
+    ]
+    with new_session() as session:
+        session.run(filled)
+        session.run(counts.remove(tf.constant(5, tf.int64, [1])))
+        fill_variables(session, [weights], seed=8)
+        save_model(session, folder)
+        values = variable_values(session)
+        for name, table in (("words", words), ("vectors", vectors), ("counts", counts)):
+            values[name + "-keys"], values[name + "-values"] = session.run(
+                table.export()
+            )
+    write_expected(folder, values)
+
+
 def write_two_models(folder):
     """Two trained models whose variables have the same names and shapes."""
     for name, seed in (("encoder", 5), ("decoder", 6)):
@@ -410,6 +449,7 @@ CASES = {
         ("variant", write_variant),
         ("partitioned", write_partitioned),
         ("sharded", write_sharded),
+        ("tables", write_tables),
         ("two_models", write_two_models),
     ],
 }

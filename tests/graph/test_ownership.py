@@ -1,7 +1,5 @@
 """Which model owns a variable, and who else reaches for it."""
 
-import types
-
 import pytest
 
 from legacy_restore.graph.ownership import Ownership
@@ -17,7 +15,7 @@ def owned(kind):
             read = tf.identity(w)
             result = read * 2.0 + w
         ownership = Ownership()
-        ownership.add("a", [w], graph.get_operations())
+        ownership.add("a", [w.op], graph.get_operations())
         yield ownership, graph, w, read, result
 
 
@@ -80,11 +78,11 @@ def handle(name, shared_name):
     made = tf.raw_ops.VarHandleOp(
         dtype=tf.float32, shape=[2], shared_name=shared_name, name=name
     )
-    return types.SimpleNamespace(op=made.op)
+    return made.op
 
 
-def stored_twice(ownership, *variables):
-    return [one.subject for one in ownership.add("b", variables, [])]
+def stored_twice(ownership, *operations):
+    return [one.subject for one in ownership.add("b", operations, [])]
 
 
 def test_variables_with_one_storage_are_found():

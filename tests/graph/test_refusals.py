@@ -394,20 +394,6 @@ def test_a_variable_object_that_two_builders_share(kind, tmp_path, refused):
     assert only(error.findings, "variable-claimed").model == "b"
 
 
-def test_an_object_with_values_of_its_own(kind, tmp_path, refused):
-    def build():
-        from tensorflow.python.ops import lookup_ops
-
-        table = lookup_ops.MutableHashTable(tf.string, tf.int64, -1, name="words")
-        return table.lookup(tf.constant(["a"])), linear(kind)()
-
-    prefix = write(tmp_path / "m", linear_values())
-    error = refused([lr.Model("m", build, prefix)])
-    finding = only(error.findings, "saveable-object")
-    assert finding.model == "m"
-    assert "words" in finding.subject
-
-
 def test_a_variable_that_no_object_stands_for(tmp_path, refused):
     def build():
         return tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[2], shared_name="w")

@@ -362,3 +362,45 @@ def test_partitioned_variables_and_what_the_caller_has_entered(own, tmp_path):
     assert len(report.plan.rows) == 1
     found = mine.session.run(lr.scope_variables("m", graph=mine.graph))
     assert np.concatenate(found).tolist() == value.tolist()
+
+
+def test_a_mutable_table_is_restored_and_kept_on_failure(own, tmp_path):
+    found = {}
+
+    def build():
+        tf.get_variable("w", [2])
+        found["table"] = table = mutable_table("words")
+        keys, values = tf.constant(["a", "b"]), tf.constant([7, 8], tf.int64)
+        found["insert"] = table.insert(keys, values)
+        found["lookup"] = table.lookup(keys)
+
+    mine = own(build)
+    mine.session.run([mine.initialize, found["insert"]])
+    with mine.graph.as_default():
+        saver = tf.train.Saver()
+        first = saver.save(mine.session, str(tmp_path / "first"))
+        keys, values = tf.constant(["a", "c"]), tf.constant([1, 2], tf.int64)
+        more = found["table"].insert(keys, values)
+    mine.session.run(more)
+    lookup = found["lookup"]
+    assert mine.session.run(lookup).tolist() == [1, 8]
+    damage(first, "m/w")
+    with pytest.raises(errors.RestoreError):
+        lr.restore_scope(mine.session, "m", first)
+    assert mine.session.run(lookup).tolist() == [1, 8]
+    damage(first, "m/w")
+    before = len(mine.graph.get_operations())
+    for _ in range(2):
+        report = lr.restore_scope(mine.session, "m", first)
+        assert mine.session.run(lookup).tolist() == [7, 8]
+        assert before < len(mine.graph.get_operations())
+        before = len(mine.graph.get_operations()) - 1
+    assert [row.variable.kind for row in report.plan.rows][1:] == ["table", "table"]
+    os.utime(data_file(first), (1, 1))
+    mine.session.run(more)
+    refuse = "legacy_restore.graph.scope_restore.run_initializers"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refuse, lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lr.restore_scope(mine.session, "m", first)
+    assert mine.session.run(lookup).tolist() == [1, 8]

@@ -1,0 +1,121 @@
+"""Proving that saveable objects still equal their checkpoints.
+
+A mutable table gives its entries in an order of its own: what is compared are pairs of
+key and value. Of other objects nothing is known but their tensors: equal ones prove
+them equal, different ones prove nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Hashable, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import TensorEntry, open_checkpoint
+from legacy_restore.graph.plan import Opened
+from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.saveables import OwnedSaveable
+from legacy_restore.graph.stored import equals_stored
+from legacy_restore.graph.tables import reserved_keys
+from legacy_restore.graph.tf import tf
+from legacy_restore.graph.values import copied
+from legacy_restore.planning.plan import Action, PlanRow
+from legacy_restore.report.check_report import CheckRow, CheckStatus
+
+_Entries = Dict[Hashable, Hashable]
+
+
+class _Unproved(Exception):
+    """Nothing can be said, for the reason that is its text."""
+
+
+def check_saveable(
+    session: Any, opened: Opened, owned: OwnedSaveable, rows: Sequence[PlanRow]
+) -> List[CheckRow]:
+    """Compares a saveable object of a session with its checkpoint.
+
+    Args:
+      session: The session.
+      opened: The checkpoint.
+      owned: The object.
+      rows: All of its rows.
+    """
+    made = [
+        CheckRow(row.model, row.variable.name, row.key or "", CheckStatus.INITIALIZED)
+        for row in rows
+    ]
+    entries = [row.entry for row in rows if row.entry is not None]
+    if len(entries) < len(rows) or rows[0].action is Action.INITIALIZE:
+        return made
+    try:
+        statuses = _compare(session, opened, owned, entries)
+    except (_Unproved, errors.LegacyRestoreError) as error:
+        reason = getattr(error, "message", str(error))
+        return [
+            dataclasses.replace(row, status=CheckStatus.UNPROVED, reason=reason)
+            for row in made
+        ]
+    return [
+        dataclasses.replace(row, status=status) for row, status in zip(made, statuses)
+    ]
+
+
+def _compare(
+    session: Any, opened: Opened, owned: OwnedSaveable, entries: Sequence[TensorEntry]
+) -> List[CheckStatus]:
+    values = _values(session, owned.tensors)
+    if all(equals_stored(opened, *pair) for pair in zip(entries, values)):
+        return [CheckStatus.EQUAL] * len(values)
+    if owned.table is None:
+        kind = type(owned.saveable).__name__
+        raise _Unproved(f"a {kind} may save one state in different ways")
+    reserved: List[Hashable] = []
+    tensors = reserved_keys(owned.table)
+    if tensors is not None:
+        reserved = [_whole(key) for key in _values(session, tensors)]
+    with open_checkpoint(opened.prefix + ".index") as checkpoint:
+        stored = _entries([checkpoint[entry.key] for entry in entries], reserved)
+    if stored is None:
+        raise _Unproved("the checkpoint has one key with several values")
+    held = _entries(values, reserved)
+    return [
+        CheckStatus.EQUAL if is_equal else CheckStatus.CHANGED
+        for is_equal in (
+            held is not None and set(held) == set(stored),
+            held == stored,
+        )
+    ]
+
+
+def _values(session: Any, tensors: Sequence[Any]) -> List[np.ndarray]:
+    try:
+        return [copied(value) for value in session.run(list(tensors))]
+    except tf.errors.CancelledError:
+        raise  # The session was closed meanwhile.
+    except (tf.errors.OpError, TypeError, ValueError) as error:
+        raise _Unproved(f"its values cannot be had: {reason_of(error)}") from error
+
+
+def _entries(
+    values: Sequence[np.ndarray], reserved: Sequence[Hashable]
+) -> Optional[_Entries]:
+    """Values by key, or None where a key has several."""
+    found: _Entries = {}
+    for key, value in zip(*map(_rows, values)):
+        if key not in reserved and found.setdefault(key, value) != value:
+            return None
+    return found
+
+
+def _rows(array: np.ndarray) -> Tuple[Hashable, ...]:
+    return tuple(_whole(row) for row in array)
+
+
+def _whole(value: Any) -> Hashable:
+    """What tells a key or a value from others, bit by bit."""
+    array = copied(value)
+    if array.dtype == object:
+        return tuple(array.reshape(-1).tolist())
+    return array.tobytes()

@@ -1,0 +1,77 @@
+"""A saveable object under the keys of a checkpoint, held back until all was read.
+
+A Saver takes the keys of a saveable object from the object, not from its caller. And
+what the object does to restore itself is its own: instead of looking for assignments
+among its operations, all of them wait for what they get.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Sequence
+
+from legacy_restore import errors
+from legacy_restore.graph.saveables import OwnedSaveable
+from legacy_restore.graph.tf import BaseSaverBuilder, tf
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import refusal_text
+
+
+class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]
+    """Saves and restores another saveable object under given keys.
+
+    Attributes:
+      owned: The object.
+      gates: The operations that hand over what was read; everything that restores the
+        object waits for them. None before a Saver took it.
+      restored: What restores the object; None before a Saver took it.
+    """
+
+    def __init__(self, owned: OwnedSaveable, keys: Mapping[str, str]) -> None:
+        """Takes an object and the key for each of its rows, by the row's name."""
+        saveable = owned.saveable
+        specs = [
+            BaseSaverBuilder.SaveSpec(
+                tensor, "", keys[row.name], dtype=spec.dtype, device=spec.device
+            )
+            for tensor, row, spec in zip(owned.tensors, owned.rows, saveable.specs)
+        ]
+        super().__init__(saveable.op, specs, saveable.name)
+        self.owned = owned
+        self.gates: List[Any] = []
+        self.restored: Any = None
+
+    @property
+    def device(self) -> Any:
+        """The device of what is saved."""
+        return self.owned.saveable.device
+
+    def restore(self, restored_tensors: Sequence[Any], restored_shapes: Any) -> Any:
+        """Makes the operations that restore the object.
+
+        Args:
+          restored_tensors: What was read.
+          restored_shapes: None, as Savers give it.
+
+        Raises:
+          RestoreError: The object could not make them.
+        """
+        gated = []
+        for tensor in restored_tensors:
+            with tf.device(tensor.device):
+                gated.append(tf.identity(tensor, name="legacy_restore/gate"))
+        self.gates = [tensor.op for tensor in gated]
+        try:
+            with tf.control_dependencies(self.gates):
+                self.restored = self.owned.saveable.restore(gated, restored_shapes)
+            tf.group(self.restored)
+        except Exception as error:
+            finding = Finding(
+                KINDS["saveable-object"],
+                str(self.name),
+                f"it cannot make its restore operation: {error!r}"[:300],
+            )
+            text = "an object cannot be restored; nothing was changed"
+            raise errors.RestoreError(
+                refusal_text(text, [finding]), findings=[finding]
+            ) from error
+        return self.restored

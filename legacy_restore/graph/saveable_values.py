@@ -1,0 +1,70 @@
+"""Keeping the values of saveable objects while others are restored in their place."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Dict, Iterator, List, Sequence
+
+import numpy as np
+
+from legacy_restore import errors
+from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.tf import tf
+from legacy_restore.graph.values import copied
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import refusal_text
+
+
+@contextlib.contextmanager
+def objects_kept(
+    session: Any, savers: Sequence[SaverOperations], others: Sequence[SaverOperations]
+) -> Iterator[None]:
+    """Puts a model's saveable objects back as they were if what is done within fails.
+
+    They are restored from what they gave, by the operations that restore them from a
+    checkpoint: those are fed in the place of what would be read.
+
+    Args:
+      session: The session.
+      savers: The Savers of the model.
+      others: Those of the models that are restored behind the same barrier.
+
+    Raises:
+      RestoreError: An object does not give its values; nothing was changed.
+    """
+    objects = [one for saver in savers for one in saver.objects]
+    kept: List[Dict[str, Any]] = [_values(session, one.owned) for one in objects]
+    try:
+        yield
+    except BaseException:
+        for one, values in zip(objects, kept):
+            session.run(one.restored, _feeds([*savers, *others], values))
+        raise
+
+
+def _feeds(savers: Sequence[SaverOperations], values: Dict[str, Any]) -> Dict[Any, Any]:
+    """What to feed so that nothing is read, and given values are restored."""
+    feeds = {one.token: one.no_value() for one in savers}
+    for one in savers:
+        feeds.update(one.values_read(values))
+    return feeds
+
+
+def _values(session: Any, owned: Any) -> Dict[str, np.ndarray]:
+    try:
+        values = session.run(list(owned.tensors))
+    except tf.errors.CancelledError:
+        raise  # The session was closed meanwhile.
+    except (tf.errors.OpError, TypeError, ValueError) as error:
+        finding = Finding(
+            KINDS["saveable-object"],
+            owned.rows[0].name,
+            f"its values cannot be kept meanwhile: {reason_of(error)}",
+            hint="restore again, from this checkpoint",
+        )
+        text = "the weights cannot be swapped; nothing was changed"
+        raise errors.RestoreError(
+            refusal_text(text, [finding]), findings=[finding]
+        ) from error
+    return {row.name: copied(value) for row, value in zip(owned.rows, values)}

@@ -1,0 +1,73 @@
+"""The operations of one ``tf.compat.v1.train.Saver``, found once in its graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from legacy_restore.graph.renamed import RenamedSaveable
+from legacy_restore.graph.tf import tf
+
+# Dtypes whose values TensorFlow takes from no caller.
+_NEVER_FED = (tf.variant, tf.resource)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SaverOperations:
+    """The operations of one Saver.
+
+    Attributes:
+      saver: The Saver.
+      filename: The tensor that takes the prefix.
+      read: The operation that reads, ``RestoreV2``.
+      write: The operation that writes, ``SaveV2``.
+      assign: The operation that runs all assignments.
+      variables: The name of the variable that each of the read's outputs is a value
+        of, or a part of one.
+      keys: The key of each output.
+      objects: The saveable objects among what it saves and restores.
+    """
+
+    saver: Any
+    filename: Any
+    read: Any
+    write: Any
+    assign: Any
+    variables: Tuple[str, ...]
+    keys: Tuple[str, ...]
+    objects: Tuple[RenamedSaveable, ...] = ()
+
+    @property
+    def token(self) -> Any:
+        """The output that stands for the read; fed, nothing has to be read for it."""
+        fed = [one for one in self.read.outputs if one.dtype not in _NEVER_FED]
+        return fed[0] if fed else self.read.outputs[0]
+
+    def values_read(self, values: Mapping[str, Any]) -> Dict[Any, Any]:
+        """Returns what to feed so that given values are restored in place of a file's.
+
+        Args:
+          values: Values of variables that are no partitioned ones, by name.
+        """
+        return {
+            output: values[name]
+            for output, name in zip(self.read.outputs, self.variables)
+            if name in values
+        }
+
+    def no_value(self) -> np.ndarray:
+        """A value that the token may be fed, whatever its shape."""
+        shape = self.token.shape
+        sizes = [] if shape.ndims is None else shape.as_list()
+        dtype = self.token.dtype.base_dtype.as_numpy_dtype
+        zeros: np.ndarray = np.zeros([size or 0 for size in sizes], dtype)
+        return zeros
+
+
+def texts_of(constant: Any) -> List[str]:
+    """Returns the texts of a constant of the graph."""
+    # tf.get_static_value would forbid to feed the tensor from then on.
+    values = tf.make_ndarray(constant.op.get_attr("value"))
+    return [value.decode() for value in values]

@@ -1,0 +1,47 @@
+"""Whether a value is the one that a checkpoint stores, by its checksum."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+import numpy as np
+
+from legacy_restore.checkpoint import (
+    TensorEntry,
+    TensorSlice,
+    checksum,
+    open_checkpoint,
+)
+from legacy_restore.graph.plan import Opened
+
+
+def equals_stored(opened: Opened, entry: TensorEntry, value: np.ndarray) -> bool:
+    """Returns whether a value has the shape and the checksum of a stored tensor.
+
+    Args:
+      opened: The checkpoint.
+      entry: The tensor.
+      value: The value, of the tensor's dtype.
+
+    Raises:
+      LegacyRestoreError: The checkpoint has no checksum for it, and cannot be read.
+    """
+    if tuple(value.shape) != entry.shape:
+        return False
+    crcs = _stored_crcs(opened, entry.key)
+    return all(
+        checksum.tensor_crc(_cut(value, part)) == crc for part, crc in crcs.items()
+    )
+
+
+def _cut(value: np.ndarray, part: TensorSlice) -> np.ndarray:
+    # A scalar that is indexed would be no array any more.
+    return value if part.shape == value.shape else value[part.as_index()]
+
+
+def _stored_crcs(opened: Opened, key: str) -> Dict[TensorSlice, int]:
+    if opened.checkpoint.has_crcs:
+        return opened.checkpoint.slice_crcs(key)
+    # It has to be read: from files opened for that, and closed again.
+    with open_checkpoint(opened.prefix + ".index") as again:
+        return again.slice_crcs(key)

@@ -1,0 +1,87 @@
+"""The operation that writes a model: what its Savers write, and what they leave."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, List, Mapping, Sequence, Tuple
+
+from legacy_restore.graph.saveables import OwnedSaveable
+from legacy_restore.graph.saver_operations import SaverOperations, texts_of
+from legacy_restore.graph.tf import tf
+from legacy_restore.graph.variables import OwnedVariable, slice_spec
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Writer:
+    """What writes a model's variables.
+
+    Attributes:
+      filename: The tensor that takes the prefix.
+      operation: The operation that writes.
+      keys: The key of each variable, by its name in the graph.
+    """
+
+    filename: Any
+    operation: Any
+    keys: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Left:
+    """What a writer writes besides what Savers do: a variable, or another tensor.
+
+    Attributes:
+      name: The name of its row.
+      parts: The variable in parts, or the one tensor.
+      slices: Which part of the whole each of them is.
+    """
+
+    name: str
+    parts: Tuple[Any, ...]
+    slices: Tuple[str, ...]
+
+
+def left_over(
+    name: str,
+    variables: Mapping[str, OwnedVariable],
+    saveables: Mapping[str, OwnedSaveable],
+) -> Left:
+    """Returns what to write of a variable or a tensor that no Saver saves."""
+    if name in variables:
+        parts = variables[name].parts
+        return Left(name, parts, tuple(slice_spec(part) for part in parts))
+    owned = saveables[name]
+    place = [row.name for row in owned.rows].index(name)
+    return Left(name, (owned.tensors[place],), ("",))
+
+
+def make_writer(
+    savers: Sequence[SaverOperations],
+    left: Sequence[Left],
+    keys: Mapping[str, str],
+) -> Writer:
+    """Adds one operation that writes all: what Savers write, and what is left of it.
+
+    Args:
+      savers: The model's Savers.
+      left: What none of them saves.
+      keys: The key of each variable, by its name in the graph.
+    """
+    names: List[str] = []
+    slices: List[str] = []
+    tensors: List[Any] = []
+    for one in savers:
+        names += [keys[name] for name in one.variables]
+        slices += texts_of(one.write.inputs[2])
+        tensors += one.write.inputs[3:]
+    for other in left:
+        names += [keys[other.name]] * len(other.parts)
+        slices += other.slices
+        tensors += [tf.identity(part) for part in other.parts]
+    filename = tf.placeholder(tf.string, [], name="save_prefix")
+    operation = tf.raw_ops.SaveV2(
+        prefix=filename, tensor_names=names, shape_and_slices=slices, tensors=tensors
+    )
+    saved = [name for one in savers for name in one.variables]
+    saved += [other.name for other in left]
+    return Writer(filename, operation, {name: keys[name] for name in saved})
