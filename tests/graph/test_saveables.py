@@ -435,7 +435,7 @@ def test_an_object_that_makes_no_operations_is_refused(kind, tmp_path, refused):
     stored = {"halves/low": numbers([2], 1), "halves/high": numbers([2], 2)}
     prefix = write(tmp_path / "m", stored)
     model = lr.Model("m", with_object(kind, Restored), prefix)
-    error = refused([model], sessions_opened=1)
+    error = refused([model])
     finding = only(error.findings, "saveable-object")
     assert finding.subject == "halves"
     assert "broken for years" in finding.message

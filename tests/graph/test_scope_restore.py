@@ -21,6 +21,7 @@ from tests.graph.helpers import (
     only,
     write,
 )
+from tests.graph.table_models import HashTable
 
 
 class Own:
@@ -369,7 +370,7 @@ def test_a_mutable_table_is_restored_and_kept_on_failure(own, tmp_path):
 
     def build():
         tf.get_variable("w", [2])
-        found["table"] = table = mutable_table("words")
+        found["table"] = table = HashTable(tf.string, tf.int64, -1, name="words")
         keys, values = tf.constant(["a", "b"]), tf.constant([7, 8], tf.int64)
         found["insert"] = table.insert(keys, values)
         found["lookup"] = table.lookup(keys)
@@ -389,14 +390,12 @@ def test_a_mutable_table_is_restored_and_kept_on_failure(own, tmp_path):
         lr.restore_scope(mine.session, "m", first)
     assert mine.session.run(lookup).tolist() == [1, 8]
     damage(first, "m/w")
+    report = lr.restore_scope(mine.session, "m", first)
+    assert mine.session.run(lookup).tolist() == [7, 8]
     before = len(mine.graph.get_operations())
-    for _ in range(2):
-        report = lr.restore_scope(mine.session, "m", first)
-        assert mine.session.run(lookup).tolist() == [7, 8]
-        assert before < len(mine.graph.get_operations())
-        before = len(mine.graph.get_operations()) - 1
+    lr.restore_scope(mine.session, "m", first)
+    assert len(mine.graph.get_operations()) == before
     assert [row.variable.kind for row in report.plan.rows][1:] == ["table", "table"]
-    os.utime(data_file(first), (1, 1))
     mine.session.run(more)
     refuse = "legacy_restore.graph.scope_restore.run_initializers"
     with pytest.MonkeyPatch.context() as patch:
