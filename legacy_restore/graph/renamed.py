@@ -63,7 +63,8 @@ class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]
         try:
             with tf.control_dependencies(self.gates):
                 self.restored = self.owned.saveable.restore(gated, restored_shapes)
-            tf.group(self.restored)
+            with tf.control_dependencies([self.restored]):  # As a Saver will do.
+                pass
         except Exception as error:
             finding = Finding(
                 KINDS["saveable-object"],

@@ -21,6 +21,9 @@ from legacy_restore.graph.variables import is_under, static_shape
 from legacy_restore.planning.spec import VariableSpec
 from legacy_restore.report.findings import KINDS, Finding
 
+# No caller gets values of these, or gives any.
+_OPAQUE = (tf.variant, tf.resource)
+
 _HINT = (
     "take it out of the collection tf.GraphKeys.SAVEABLE_OBJECTS if the model runs "
     "without its values"
@@ -137,6 +140,11 @@ def _fault(item: Any, made: Set[str]) -> str:
             return f"this {type(item).__name__} has a tensor without a name"
         if spec.slice_spec:
             return f"it saves only a part of {name}"
+        if spec.dtype in _OPAQUE:
+            return (
+                f"{name} is a {spec.dtype.name}: it can be neither compared nor kept "
+                "(the position of an iterator? such a one has to be initialised first)"
+            )
         if callable(getattr(spec, "_tensor", None)):
             continue  # It makes its tensor when that is asked for.
         tensor = spec.tensor

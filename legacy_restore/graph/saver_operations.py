@@ -10,9 +10,6 @@ import numpy as np
 from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.tf import tf
 
-# Dtypes whose values TensorFlow takes from no caller.
-_NEVER_FED = (tf.variant, tf.resource)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SaverOperations:
@@ -42,8 +39,7 @@ class SaverOperations:
     @property
     def token(self) -> Any:
         """The output that stands for the read; fed, nothing has to be read for it."""
-        fed = [one for one in self.read.outputs if one.dtype not in _NEVER_FED]
-        return fed[0] if fed else self.read.outputs[0]
+        return self.read.outputs[0]
 
     def values_read(self, values: Mapping[str, Any]) -> Dict[Any, Any]:
         """Returns what to feed so that given values are restored in place of a file's.

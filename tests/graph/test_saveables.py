@@ -468,8 +468,16 @@ def nameless(variable, name):
     return BaseSaverBuilder.SaveableObject(variable, [spec], name)
 
 
+def iterator(variable, name):
+    del variable
+    data = tf.data.make_initializable_iterator(tf.data.Dataset.range(3))
+    saveable = tf.data.experimental.make_saveable_from_iterator(data)
+    saveable.name = name
+    return saveable
+
+
 @pytest.mark.parametrize(
-    "make", [nothing, text, slice_only, of_another_graph, nameless]
+    "make", [nothing, text, slice_only, of_another_graph, nameless, iterator]
 )
 def test_what_cannot_be_restored_is_refused_by_name(kind, tmp_path, refused, make):
     prefix = write(tmp_path / "m", {"halves": numbers([2])})
