@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Dict, List, Mapping, NamedTuple, Optional
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -21,12 +21,23 @@ from legacy_restore.checkpoint.entries import (
     parse_entry,
     parse_header,
 )
-from legacy_restore.checkpoint.faults import corrupt_tensor, faults_of, not_there
+from legacy_restore.checkpoint.faults import (
+    corrupt_tensor,
+    faults_of,
+    incomplete_tensor,
+    not_there,
+)
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.slices import TensorSlice, any_overlap, slice_key
+from legacy_restore.checkpoint.slices import (
+    TensorSlice,
+    any_overlap,
+    count_stored,
+    slice_key,
+)
 from legacy_restore.checkpoint.table import Pair, read_table
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import cut_names
 
 # TensorFlow reads the index through a cache and sets no limit. A million keys with
 # long names take less than 200 MB; what is larger is not an index.
@@ -103,10 +114,13 @@ class Bundle:
         Raises:
           CorruptCheckpointError: The data are missing, too short or do not match
             their checksum.
-          UnsupportedCheckpointError: NumPy cannot hold the dtype.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype, or only some slices
+            of the tensor are stored.
           MissingDependencyError: The dtype needs ``ml_dtypes``.
         """
         entry = self.entries[key]
+        if not self.is_complete(key):
+            raise incomplete_tensor(key, self.prefix, self._stored_text(key))
         try:
             if key not in self.slices:
                 return self._read_entry(entry)
@@ -118,6 +132,29 @@ class Bundle:
             return whole
         except FormatError as error:
             raise corrupt_tensor(key, self.prefix, str(error)) from error
+
+    def is_complete(self, key: str) -> bool:
+        """Returns whether all elements of a tensor are stored."""
+        return self._count_stored(key) == self.entries[key].num_elements
+
+    def read_slices(self, key: str) -> Iterator[Tuple[TensorSlice, np.ndarray]]:
+        """Reads the slices of a partitioned tensor, one after the other.
+
+        Yields:
+          Each slice and its values, as ``read`` gives them.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype.
+          MissingDependencyError: The dtype needs ``ml_dtypes``.
+        """
+        for stored in self.slices[key]:
+            try:
+                values = self._read_entry(stored.entry)
+            except FormatError as error:
+                raise corrupt_tensor(key, self.prefix, str(error)) from error
+            yield stored.part, values
 
     def verify(self, key: str) -> None:
         """Reads a tensor's bytes and compares them with their checksums.
@@ -147,6 +184,22 @@ class Bundle:
             for shard in sorted(needed)
         )
         return [finding for finding in found if finding is not None]
+
+    def incomplete_findings(self) -> List[Finding]:
+        """Returns a remark on tensors of which slices are missing, if there are any."""
+        keys = sorted(key for key in self.slices if not self.is_complete(key))
+        if not keys:
+            return []
+        count = f"{len(keys)} tensor" + ("" if len(keys) == 1 else "s")
+        message = f"of {count} only some slices are in the file: {cut_names(keys)}"
+        return [Finding(KINDS["incomplete-tensor"], self.prefix, message)]
+
+    def _count_stored(self, key: str) -> int:
+        parts = [stored.part for stored in self.slices.get(key, ())]
+        return count_stored(self.entries[key].shape, parts)
+
+    def _stored_text(self, key: str) -> str:
+        return f"{self._count_stored(key)} of {self.entries[key].num_elements} elements"
 
     def _stored_entries(self, key: str) -> List[BundleEntry]:
         if key in self.slices:
@@ -247,12 +300,18 @@ def _slices_of(key: bytes, by_key: Dict[bytes, BundleEntry]) -> List[Slice]:
             ),
         )
         found.append(Slice(part, entry))
-    _check_cover(_text(key), whole, found)
+    _check_slices(_text(key), whole, found)
     return found
 
 
-def _check_cover(key: str, whole: BundleEntry, found: List[Slice]) -> None:
-    """Demands that the slices make up the whole tensor, each element once."""
+def _check_slices(key: str, whole: BundleEntry, found: List[Slice]) -> None:
+    """Demands that the slices are parts of the whole, and none has part of another.
+
+    They need not make up the whole. TensorFlow writes slots of a partitioned variable
+    that were made in a scope under a name for each part, every one of them with the
+    shape of the whole variable (``tensorflow/python/training/slot_creator.py``). No
+    slice gets lost unseen: the index's blocks have checksums of their own.
+    """
     for stored in found:
         ends = (
             start + size for start, size in zip(stored.part.start, stored.part.shape)
@@ -263,8 +322,6 @@ def _check_cover(key: str, whole: BundleEntry, found: List[Slice]) -> None:
             raise FormatError(f"a slice of {key!r} has another shape than it declares")
         if stored.entry.dtype != whole.dtype:
             raise FormatError(f"a slice of {key!r} has another dtype than the whole")
-    if sum(stored.entry.num_elements for stored in found) != whole.num_elements:
-        raise FormatError(f"the slices of {key!r} do not make up the whole")
     if any_overlap([stored.part for stored in found]):
         raise FormatError(f"slices of {key!r} overlap")
 

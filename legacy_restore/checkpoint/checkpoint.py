@@ -16,7 +16,11 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.location import Location
-from legacy_restore.checkpoint.slices import TensorSlice, count_elements
+from legacy_restore.checkpoint.slices import (
+    TensorSlice,
+    count_elements,
+    count_stored,
+)
 from legacy_restore.report.findings import Finding
 
 
@@ -47,6 +51,16 @@ class TensorEntry:
     def num_elements(self) -> int:
         """Number of elements, 1 for a scalar."""
         return count_elements(self.shape)
+
+    @property
+    def num_stored(self) -> int:
+        """Number of elements that are in the file."""
+        return count_stored(self.shape, self.slices)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the slices make up the whole tensor; TensorFlow writes some alone."""
+        return self.num_stored == self.num_elements
 
 
 class Checkpoint(Mapping[str, np.ndarray]):
@@ -86,8 +100,12 @@ class Checkpoint(Mapping[str, np.ndarray]):
 
     @property
     def findings(self) -> List[Finding]:
-        """What there is to say about the location and the files' sizes."""
-        return [*self.location.findings, *self._bundle.file_findings()]
+        """What there is to say about the location, the files' sizes and the slices."""
+        return [
+            *self.location.findings,
+            *self._bundle.file_findings(),
+            *self._bundle.incomplete_findings(),
+        ]
 
     @property
     def digest(self) -> str:
@@ -95,7 +113,8 @@ class Checkpoint(Mapping[str, np.ndarray]):
 
         It covers the sorted keys with dtype, shape and the CRC32C of the contents, so
         it is the same however the tensors are spread over data files. Partitioned
-        tensors are read for it.
+        tensors are read for it; one of which slices are missing counts by the slices
+        that are there.
         """
         with self._digest_lock:
             if self._digest is None:
@@ -126,6 +145,7 @@ class Checkpoint(Mapping[str, np.ndarray]):
         Raises:
           KeyNotFoundError: There is no such key.
           CorruptCheckpointError: The tensor had to be read and is damaged.
+          UnsupportedCheckpointError: Only some slices of it are stored.
         """
         entry = self.entry(key)
         if entry.crc32c is not None and self.has_crcs:
@@ -150,6 +170,10 @@ class Checkpoint(Mapping[str, np.ndarray]):
         if entry.slices and self.has_crcs:
             stored = self._bundle.slices[key]
             return {one.part: checksum.unmask(one.entry.crc32c) for one in stored}
+        if not entry.is_complete:
+            with self._while_open():
+                read = self._bundle.read_slices(key)
+                return {part: checksum.tensor_crc(values) for part, values in read}
         whole = TensorSlice((0,) * len(entry.shape), entry.shape)
         return {whole: self.contents_crc(key)}
 
@@ -179,7 +203,8 @@ class Checkpoint(Mapping[str, np.ndarray]):
           KeyNotFoundError: There is no such key.
           CorruptCheckpointError: The data are missing, too short or do not match
             their checksum.
-          UnsupportedCheckpointError: NumPy cannot hold the dtype.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype, or only some slices
+            of the tensor are stored.
           MissingDependencyError: The dtype needs ``ml_dtypes``.
           ClosedError: The checkpoint was closed.
         """
@@ -232,10 +257,19 @@ class Checkpoint(Mapping[str, np.ndarray]):
     def _compute_digest(self) -> str:
         digest = hashlib.sha256()
         for key, entry in self._entries.items():
-            crc = self.contents_crc(key)
-            line = f"{key}\0{entry.dtype}\0{list(entry.shape)}\0{crc:08x}\n"
+            crc = self._contents_text(entry)
+            line = f"{key}\0{entry.dtype}\0{list(entry.shape)}\0{crc}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+
+    def _contents_text(self, entry: TensorEntry) -> str:
+        if entry.is_complete:
+            return f"{self.contents_crc(entry.key):08x}"
+        crcs = self.slice_crcs(entry.key).items()
+        parts = sorted((part.start, part.shape, crc) for part, crc in crcs)
+        return ",".join(
+            f"{list(start)}{list(shape)}{crc:08x}" for start, shape, crc in parts
+        )
 
 
 def _entry_of(bundle: Bundle, key: str) -> TensorEntry:

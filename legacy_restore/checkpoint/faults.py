@@ -36,6 +36,17 @@ def unsupported(
     )
 
 
+def incomplete_tensor(
+    key: str, path: str, stored: str
+) -> errors.UnsupportedCheckpointError:
+    """Returns the error for a tensor that is wanted whole and is there in part."""
+    reason = f"only part of it is in the file: {stored}"
+    finding = Finding(KINDS["unsupported"], key, reason)
+    return errors.UnsupportedCheckpointError(
+        f"tensor {key!r} of {path}: {reason}", path=path, findings=[finding]
+    )
+
+
 def not_there(path: str, reason: str) -> errors.LocationError:
     """Returns the error for a file that cannot be opened."""
     finding = Finding(KINDS["location-not-found"], path, reason)

@@ -65,6 +65,42 @@ class TensorSlice:
         )
 
 
+def count_stored(whole: Sequence[int], parts: Sequence[TensorSlice]) -> int:
+    """Returns how many elements of a tensor are stored.
+
+    Args:
+      whole: Its shape.
+      parts: The slices of it that are stored; none if it is stored in one piece.
+    """
+    if not parts:
+        return count_elements(whole)
+    return sum(count_elements(part.shape) for part in parts)
+
+
+def covers(parts: Sequence[TensorSlice], wanted: TensorSlice) -> bool:
+    """Returns whether every element of a part is in one of some others.
+
+    As TensorFlow decides which slices it can restore
+    (``tensorflow/core/util/tensor_slice_set.cc``).
+
+    Args:
+      parts: Parts of one tensor that do not overlap.
+      wanted: A part of the same tensor.
+    """
+    found = sum(_count_common(part, wanted) for part in parts)
+    return found == count_elements(wanted.shape)
+
+
+def _count_common(one: TensorSlice, other: TensorSlice) -> int:
+    count = 1
+    for start, size, other_start, other_size in zip(
+        one.start, one.shape, other.start, other.shape
+    ):
+        end = min(start + size, other_start + other_size)
+        count *= max(end - max(start, other_start), 0)
+    return count
+
+
 def any_overlap(parts: Sequence[TensorSlice]) -> bool:
     """Returns whether any two parts have an element in common.
 

@@ -153,7 +153,10 @@ def open_for_plan(location: LocationLike) -> Opened:
         location=checkpoint.location,
         format=checkpoint.format,
         entries=entries,
-        findings=tuple(checkpoint.findings),
+        # Tensors of which slices are missing matter where a variable wants one.
+        findings=tuple(
+            one for one in checkpoint.findings if one.id != "incomplete-tensor"
+        ),
     )
     paths = [os.path.abspath(path) for path in checkpoint.paths()]
     prefix = os.path.abspath(checkpoint.prefix)

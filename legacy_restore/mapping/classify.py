@@ -60,7 +60,9 @@ class Classified:
 
 # The slots of a partition that were made in a scope: as many letters of the name of
 # their part are left as the scope has (slot_creator.py). So contrib.learn named them
-# <variable>/t_0/Adagrad.
+# <variable>/t_0/Adagrad; in the scope encoder it is <variable>//part_0/Adagrad, in
+# encoder/train <variable>/er/<variable>/part_0/Adagrad, which has the variable's whole
+# name or its end once more.
 _PARTITION = re.compile(r"(?:p?a?r?t?_)?\d+")
 _EMA = re.compile(r"ExponentialMovingAverage(?:_\d+)?")
 _POWER = re.compile(r"beta[12]_power(?:_\d+)?")
@@ -188,8 +190,14 @@ def _owner(base: str, by_key: Mapping[str, TensorEntry]) -> Optional[TensorEntry
     if not base:
         return None
     parts = base.split("/")
-    if _PARTITION.fullmatch(parts[-1]) and "/".join(parts[:-1]) in by_key:
-        parts = parts[:-1]
+    if _PARTITION.fullmatch(parts[-1]):
+        # What is left of the scope and of the variable's own name stands before it.
+        for end in range(len(parts) - 1, 0, -1):
+            head = "/".join(parts[:end])
+            if head in by_key and by_key[head].slices:
+                return by_key[head]
+        if "/".join(parts[:-1]) in by_key:
+            parts = parts[:-1]
     for start in range(len(parts)):
         tail = "/".join(parts[start:])
         if tail in by_key:

@@ -32,13 +32,14 @@ class ContentsRow:
             "key": self.entry.key,
             "dtype": self.entry.dtype,
             "shape": list(self.entry.shape),
-            "parameters": self.entry.num_elements,
+            "parameters": self.entry.num_stored,
             "nbytes": self.entry.nbytes,
             "class": self.classified.tensor_class.value,
             "optimizer": self.classified.optimizer,
             "reason": self.classified.reason,
             "shard": self.entry.shard,
             "num_slices": len(self.entry.slices),
+            "is_complete": self.entry.is_complete,
             "crc32c": self.entry.crc32c,
         }
 
@@ -49,7 +50,7 @@ class Total:
 
     Attributes:
       tensors: Number of tensors; a partitioned one is one.
-      parameters: Number of elements of all of them.
+      parameters: Number of elements of all of them that are stored.
       nbytes: Bytes stored for them; of strings, with their lengths.
     """
 
@@ -67,7 +68,7 @@ def total_of(rows: Iterable[ContentsRow]) -> Total:
     entries = [row.entry for row in rows]
     return Total(
         tensors=len(entries),
-        parameters=sum(entry.num_elements for entry in entries),
+        parameters=sum(entry.num_stored for entry in entries),
         nbytes=sum(entry.nbytes for entry in entries),
     )
 

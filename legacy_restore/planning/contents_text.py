@@ -57,8 +57,10 @@ def _total_lines(contents: Contents) -> List[str]:
 
 def _type(row: ContentsRow) -> str:
     entry = row.entry
-    slices = f" in {_count(len(entry.slices), 'slice')}" if entry.slices else ""
-    return type_text(entry.dtype, entry.shape) + slices
+    text = type_text(entry.dtype, entry.shape)
+    if entry.slices:
+        text += f" in {_count(len(entry.slices), 'slice')}"
+    return text if entry.is_complete else text + ", incomplete"
 
 
 def _class_text(one: Union[Classified, ClassTotal]) -> str:

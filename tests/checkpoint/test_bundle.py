@@ -317,8 +317,47 @@ def damaged(prefix, parts, shape=TABLE.shape):
     return builder.write(prefix)
 
 
-def test_hole_between_slices_is_refused(prefix):
-    assert_refused(damaged(prefix, [ROWS[0], ROWS[2]]))
+@pytest.mark.parametrize("is_big_endian", [False, True], ids=["little", "big"])
+def test_slices_that_do_not_make_up_the_whole_are_read_one_by_one(
+    prefix, open_bundle, is_big_endian
+):
+    builder = BundleBuilder(is_big_endian=is_big_endian)
+    builder.add_sliced("t", TABLE, [ROWS[0], ROWS[2]]).add("u", np.float32(1))
+    bundle = open_bundle(builder.write(prefix))
+    assert not bundle.is_complete("t")
+    assert bundle.is_complete("u")
+    read = {part.start[0]: values for part, values in bundle.read_slices("t")}
+    assert read[0].tolist() == TABLE[:3].tolist()
+    assert read[5].tolist() == TABLE[5:].tolist()
+    bundle.verify("t")
+
+
+def test_a_tensor_of_which_slices_are_missing_is_not_read_whole(prefix, open_bundle):
+    bundle = open_bundle(damaged(prefix, [ROWS[0], ROWS[2]]))
+    with pytest.raises(errors.UnsupportedCheckpointError) as caught:
+        bundle.read("t")
+    assert ids_of(caught.value) == ["unsupported"]
+    assert caught.value.findings[0].subject == "t"
+    assert caught.value.path == prefix
+    assert "28 of 42 elements" in caught.value.message
+
+
+def test_a_remark_names_tensors_of_which_slices_are_missing(prefix, open_bundle):
+    [remark] = open_bundle(damaged(prefix, [ROWS[1]])).incomplete_findings()
+    assert remark.id == "incomplete-tensor"
+    assert not remark.is_error
+    assert remark.message.endswith(": t")
+
+
+def test_damage_in_a_slice_without_the_others_is_found(prefix, open_bundle):
+    damaged(prefix, [ROWS[0], ROWS[2]])
+    with open(shard_path(prefix), "r+b") as file:
+        file.write(b"\xff")
+    bundle = open_bundle(prefix)
+    with pytest.raises(errors.CorruptCheckpointError):
+        bundle.verify("t")
+    with pytest.raises(errors.CorruptCheckpointError):
+        list(bundle.read_slices("t"))
 
 
 def test_overlap_of_slices_is_refused(prefix):
@@ -339,8 +378,17 @@ def test_slice_behind_the_shape_is_refused(prefix):
     assert_refused(builder.write(prefix))
 
 
-def test_shape_larger_than_the_slices_is_refused(prefix):
-    assert_refused(damaged(prefix, EXPLICIT_ROWS, shape=(6, 1 << 40)))
+def test_shape_larger_than_the_slices_allocates_nothing(prefix, open_bundle):
+    bundle = open_bundle(damaged(prefix, EXPLICIT_ROWS, shape=(6, 1 << 40)))
+    assert not bundle.is_complete("t")
+    with memory_below(1 << 20), pytest.raises(errors.UnsupportedCheckpointError):
+        bundle.read("t")
+
+
+def test_overlap_of_slices_that_leave_a_hole_is_refused(prefix):
+    assert_refused(
+        damaged(prefix, [(Extent(0, 2), Extent()), (Extent(1, 2), Extent())])
+    )
 
 
 def test_slice_without_entry_is_refused(prefix):

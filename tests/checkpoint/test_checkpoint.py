@@ -270,3 +270,40 @@ def test_damaged_slice_is_not_taken_into_the_digest(tmp_path):
 def test_representation_says_where_and_how_many(checkpoint, prefix):
     assert prefix in repr(checkpoint)
     assert "3 tensors" in repr(checkpoint)
+
+
+def half(tmp_path, name, cut=2, seed=0, **options):
+    """Opens a checkpoint that has the first of two halves of a tensor."""
+    table = np.arange(24, dtype=np.float32).reshape([4, 6]) + seed
+    builder = BundleBuilder(**options)
+    builder.add_sliced("t", table, parts_along(0, table.shape, [cut]))
+    return open_checkpoint(builder.add("w", table).write(tmp_path / name))
+
+
+@pytest.mark.parametrize("is_big_endian", [False, True], ids=["little", "big"])
+def test_an_incomplete_tensor_is_listed_and_verified_but_not_read(
+    tmp_path, is_big_endian
+):
+    with half(tmp_path, "a", is_big_endian=is_big_endian) as checkpoint:
+        entry = checkpoint.entry("t")
+        assert (entry.num_elements, entry.num_stored, entry.nbytes) == (24, 12, 48)
+        assert not entry.is_complete
+        assert checkpoint.entry("w").is_complete
+        checkpoint.verify_tensor("t")
+        for read in (checkpoint.__getitem__, checkpoint.contents_crc):
+            with pytest.raises(errors.UnsupportedCheckpointError):
+                read("t")
+        [remark] = checkpoint.findings
+        assert remark.id == "incomplete-tensor"
+        [(part, crc)] = checkpoint.slice_crcs("t").items()
+        assert part.shape == (2, 6)
+        assert crc == checksum.tensor_crc(checkpoint["w"][:2])
+
+
+def test_digest_of_an_incomplete_tensor_is_of_what_is_stored(tmp_path):
+    digests = []
+    for change in ({}, {"is_big_endian": True}, {"cut": 1}, {"seed": 1}):
+        with half(tmp_path, "-".join(["m", *change]), **change) as checkpoint:
+            digests.append(checkpoint.digest)
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3

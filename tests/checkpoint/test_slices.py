@@ -8,6 +8,8 @@ from legacy_restore.checkpoint.slices import (
     Extent,
     TensorSlice,
     any_overlap,
+    count_stored,
+    covers,
     slice_key,
 )
 from tests.checkpoint import golden
@@ -107,6 +109,21 @@ def test_overlap_needs_a_common_element(a, b, expected):
     assert parts[0].overlaps(parts[1]) is expected
     assert any_overlap(parts) is expected
     assert any_overlap(parts[::-1]) is expected
+
+
+def test_parts_cover_what_they_hold_together():
+    rows = [TensorSlice((0, 0), (2, 5)), TensorSlice((2, 0), (1, 5))]
+    assert covers(rows, TensorSlice((0, 0), (3, 5)))
+    assert covers(rows, TensorSlice((1, 1), (2, 3)))
+    assert covers(rows[1:], TensorSlice((2, 0), (1, 5)))
+    assert not covers(rows, TensorSlice((2, 0), (2, 5)))
+    assert not covers(rows[1:], TensorSlice((1, 0), (2, 5)))
+    assert not covers([], TensorSlice((0,), (1,)))
+
+
+def test_elements_of_all_parts_are_counted():
+    assert count_stored((3, 5), [TensorSlice((0, 0), (2, 5))]) == 10
+    assert count_stored((3, 5), []) == 15
 
 
 def test_one_part_or_none_overlaps_nothing():

@@ -1,8 +1,10 @@
 """What a checkpoint key stands for."""
 
+import dataclasses
+
 import pytest
 
-from legacy_restore.checkpoint import open_checkpoint
+from legacy_restore.checkpoint import TensorSlice, open_checkpoint
 from legacy_restore.mapping.classify import TensorClass, classify
 from tests.planning.specs import entry
 from tests.samples import sample
@@ -74,6 +76,18 @@ def test_slots_of_a_partition_name_it_before_the_optimizer(part):
     key = f"dnn/hiddenlayer_0/biases/{part}/Adagrad"
     variable = entry("dnn/hiddenlayer_0/biases", [10])
     assert class_of(key, variable, entry(key, [10])) is SLOT
+
+
+@pytest.mark.parametrize(
+    "rest", ["/part_0", "er/e/n/w/part_12", "e/n/w/part_3", "trainscope/e/n/w/part_0"]
+)
+def test_slots_of_a_partition_may_repeat_the_end_of_its_name(rest):
+    variable = entry("e/n/w", [4])
+    halves = (TensorSlice((0,), (2,)), TensorSlice((2,), (2,)))
+    whole = dataclasses.replace(variable, slices=halves)
+    slot = dataclasses.replace(entry(f"e/n/w/{rest}/Adagrad", [4]), slices=halves[:1])
+    assert class_of(slot.key, whole, slot) is SLOT
+    assert class_of(slot.key, variable, slot) is WEIGHT
 
 
 def test_statistics_per_row_and_column_are_slots_of_any_shape():

@@ -135,6 +135,22 @@ def test_a_partitioned_tensor_is_one_row_of_its_whole_size():
     assert (row["num_slices"], row["shard"], row["crc32c"]) == (2, None, None)
 
 
+def test_of_an_incomplete_tensor_what_is_stored_counts():
+    part = dataclasses.replace(
+        entry("w/0/Adagrad", [4, 3]),
+        nbytes=24,
+        slices=(TensorSlice((0, 0), (2, 3)),),
+        shard=None,
+        crc32c=None,
+    )
+    found = contents(part)
+    assert found.total == Total(1, 6, 24)
+    assert "float32[4,3] in 1 slice, incomplete  24 B" in str(found)
+    row = found.to_json()["tensors"][0]
+    assert (row["shape"], row["parameters"], row["is_complete"]) == ([4, 3], 6, False)
+    assert contents(entry("w")).to_json()["tensors"][0]["is_complete"]
+
+
 def test_partitioned_tensors_of_a_golden_checkpoint():
     found = of_golden("tf1_15_partitioned")
     rows = {row.entry.key: row for row in found.rows}
