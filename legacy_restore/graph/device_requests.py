@@ -30,7 +30,7 @@ class DeviceRequest:
     count: int
 
 
-def device_requests(graph: Any, owners: Mapping[str, str]) -> List[DeviceRequest]:
+def device_requests(graph: Any, owners: Mapping[Any, str]) -> List[DeviceRequest]:
     """Returns what is asked for, by model and device, in the order of creation.
 
     Operations that belong to no model count only for devices that no model asks for:
@@ -38,15 +38,17 @@ def device_requests(graph: Any, owners: Mapping[str, str]) -> List[DeviceRequest
 
     Args:
       graph: The graph.
-      owners: The model of each operation, by the operation's name.
+      owners: The model of each operation, by the operation.
     """
     inside = _Functions(graph)
     found: Dict[Tuple[Optional[str], str], List[str]] = {}
     for operation in graph.get_operations():
-        model = owners.get(operation.name)
-        for device in sorted({operation.device} | inside.devices_of(operation)):
-            if device:
-                found.setdefault((model, device), []).append(operation.name)
+        devices = inside.devices_of(operation)
+        if operation.device:
+            devices = devices | {operation.device}
+        for device in sorted(devices):
+            model = owners.get(operation)
+            found.setdefault((model, device), []).append(operation.name)
     of_models = {device for model, device in found if model is not None}
     return [
         DeviceRequest(device, model, names[0], len(names))
@@ -77,7 +79,8 @@ class _Functions:
                 continue
             seen.add(name)
             for node in self._bodies.get(name, ()):
-                devices.add(node.device)
+                if node.device:
+                    devices.add(node.device)
                 waiting += [node.op, *_functions_in(node.attr.values())]
         return devices
 

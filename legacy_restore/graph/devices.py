@@ -50,7 +50,7 @@ def check_devices(session: Any, plan: GraphPlan, config: Any) -> Tuple[Finding, 
     """
     devices = [one.name for one in session.list_devices()]
     owners = {
-        operation.name: name
+        operation: name
         for name, built in plan.built.items()
         for operation in built.operations
     }
