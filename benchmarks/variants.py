@@ -40,9 +40,7 @@ def verify_read(case: Case, kind: str, prefixes: Prefixes) -> Measurement:
 
 def verify_session(case: Case, kind: str, prefixes: Prefixes) -> Measurement:
     """The same, and proof that every variable of the session equals its checkpoint."""
-    return _ours(
-        case, kind, prefixes, lambda plan: lr.restore(plan, verify="session")
-    )
+    return _ours(case, kind, prefixes, lambda plan: lr.restore(plan, verify="session"))
 
 
 BY_NAME: Dict[str, Callable[[Case, str, Prefixes], Measurement]] = dict(

@@ -8,7 +8,7 @@ them equal, different ones prove nothing.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Hashable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Hashable, List, Optional, Sequence
 
 import numpy as np
 
@@ -74,7 +74,8 @@ def _compare(
     reserved: List[Hashable] = []
     tensors = reserved_keys(owned.table)
     if tensors is not None:
-        reserved = [_whole(key) for key in _values(session, tensors)]
+        keys = _values(session, tensors)
+        reserved = [row for key in keys for row in _rows(key[np.newaxis])]
     with open_checkpoint(opened.prefix + ".index") as checkpoint:
         stored = _entries([checkpoint[entry.key] for entry in entries], reserved)
     if stored is None:
@@ -109,13 +110,10 @@ def _entries(
     return found
 
 
-def _rows(array: np.ndarray) -> Tuple[Hashable, ...]:
-    return tuple(_whole(row) for row in array)
-
-
-def _whole(value: Any) -> Hashable:
-    """What tells a key or a value from others, bit by bit."""
-    array = copied(value)
+def _rows(array: np.ndarray) -> List[Hashable]:
+    """What tells the entries along the first axis from each other, bit by bit."""
     if array.dtype == object:
-        return tuple(array.reshape(-1).tolist())
-    return array.tobytes()
+        return [tuple(row.flat) for row in array[:, np.newaxis]]
+    # One by one, as arrays, a million would take ten times as long.
+    data, size = array.tobytes(), array.nbytes // max(len(array), 1)
+    return [data[start * size : (start + 1) * size] for start in range(len(array))]

@@ -14,7 +14,14 @@ from tests.graph.helpers import (
     values_in,
     write,
 )
-from tests.graph.table_models import expected, fill, looked_up, saved, tables
+from tests.graph.table_models import (
+    DenseTable,
+    expected,
+    fill,
+    looked_up,
+    saved,
+    tables,
+)
 from tests.graph.test_saveables import KEYS, ROWS, Halves, statuses, with_object
 
 
@@ -283,3 +290,34 @@ def test_the_saver_of_a_model_has_its_tables(used, tmp_path):
         restored["m"].saver.restore(restored.session, str(tmp_path / "m"))
     assert_same(looked_up(restored["m"]), expected())
     assert statuses(restored) == dict.fromkeys(["m/w", *ROWS], "equal")
+
+
+def test_texts_in_a_dense_table_are_compared_as_entries(tmp_path):
+    def build():
+        build.made = DenseTable(
+            tf.string,
+            tf.int64,
+            default_value=-1,
+            empty_key="",
+            deleted_key="$",
+            initial_num_buckets=4,
+            name="dense",
+        )
+        return build.made.lookup(tf.constant([b"a", b"nul\0", b"nul"]))
+
+    def put(keys, values):
+        return build.made.insert(tf.constant(keys), tf.constant(values, tf.int64))
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        build()
+        session.run(put([b"a", b"nul\0"], [1, 2]))
+        prefix = tf.train.Saver().save(session, str(tmp_path / "d"))
+    with lr.restore([lr.Model("m", build, prefix)], verify="session") as restored:
+        assert restored["m"]().tolist() == [1, 2, -1]
+        with restored.graph.as_default():
+            more = put([b"b", b"c", b"d", b"e"], [3, 4, 5, 6])
+            fewer = build.made.remove(tf.constant([b"b", b"c", b"d", b"e"]))
+        restored.session.run(more)
+        assert set(statuses(restored).values()) == {"changed"}
+        restored.session.run(fewer)
+        assert set(statuses(restored).values()) == {"equal"}
