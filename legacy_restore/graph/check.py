@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 from typing import Any, Iterator, List, Optional, Sequence
 
+import numpy as np
+
 from legacy_restore import errors
 from legacy_restore.graph.check_saveables import check_saveable
 from legacy_restore.graph.plan import GraphPlan
-from legacy_restore.graph.stored import equals_stored
-from legacy_restore.graph.values import read_whole
+from legacy_restore.graph.stored import equals_stored, pieces_equal_stored
+from legacy_restore.graph.values import read_owned
+from legacy_restore.graph.variables import OwnedVariable, assemble
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.check_report import CheckReport, CheckRow, CheckStatus
 
@@ -39,9 +42,10 @@ def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[Ch
     built = plan.built[model.name]
     owned = built.variables
     for batch in _batches([row for row in model.rows if row.variable.name in owned]):
-        values = read_whole(session, [owned[row.variable.name] for row in batch])
-        for row, value in zip(batch, values):
-            yield _check(plan, row, value)
+        variables = [owned[row.variable.name] for row in batch]
+        values = read_owned(session, variables)
+        for row, variable, parts in zip(batch, variables, values):
+            yield _check(plan, row, variable, parts)
         _log.debug("checked %s", batch[-1].variable.name)
     rows = {row.variable.name: row for row in model.rows}
     for saveable in dict.fromkeys(built.saveables.values()):
@@ -63,15 +67,27 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
         yield batch
 
 
-def _check(plan: GraphPlan, row: PlanRow, value: Optional[Any]) -> CheckRow:
+def _check(
+    plan: GraphPlan,
+    row: PlanRow,
+    variable: OwnedVariable,
+    values: Optional[List[np.ndarray]],
+) -> CheckRow:
     name = row.variable.name
     if row.action is Action.INITIALIZE or row.entry is None:
         return CheckRow(row.model, name, "", CheckStatus.INITIALIZED)
-    if value is None:
+    if values is None:
         reason = "it is not initialised any more"
         return CheckRow(row.model, name, row.entry.key, CheckStatus.CHANGED, reason)
     try:
-        is_equal = equals_stored(plan.opened[row.model], row.entry, value)
+        opened = plan.opened[row.model]
+        if variable.is_complete:
+            value = assemble(variable, values)
+            is_equal = equals_stored(opened, row.entry, value)
+        else:
+            is_equal = pieces_equal_stored(
+                opened, row.entry, row.variable.pieces, values
+            )
     except errors.LegacyRestoreError as error:
         return CheckRow(
             row.model, name, row.entry.key, CheckStatus.UNPROVED, error.message

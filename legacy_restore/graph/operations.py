@@ -30,7 +30,6 @@ from legacy_restore.graph.saver_operations import SaverOperations, texts_of
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.graph.writing import Writer, left_over, make_writer
-from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
 from legacy_restore.report.table import cut_names
 
@@ -185,7 +184,7 @@ def make_operations(graph: Any, model: ModelPlan, built: BuiltModel) -> ModelOpe
     if not savers and not left:
         return ModelOperations(savers, None)
     with _entered(graph, model.scope):
-        writer = make_writer(savers, left, names_without_scope(built.spec))
+        writer = make_writer(savers, left, built.spec)
     return ModelOperations(savers, writer)
 
 

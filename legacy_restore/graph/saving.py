@@ -19,6 +19,7 @@ from legacy_restore.graph.operations import as_prefix
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.writing import Writer
+from legacy_restore.planning.spec import are_apart
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
 
@@ -139,7 +140,7 @@ def _written_twice(writer: Writer) -> List[Finding]:
             hint="give each variable a name of its own inside the scope",
         )
         for key, names in variables.items()
-        if len(names) > 1
+        if not are_apart([writer.pieces[name] for name in names])
     ]
 
 

@@ -7,6 +7,7 @@ A scope is taken by its name: ``name == scope`` or ``name.startswith(scope + "/"
 
 from __future__ import annotations
 
+import collections
 import difflib
 import threading
 from typing import Any, Dict, List, Sequence, Set, Tuple
@@ -78,7 +79,7 @@ def scoped_saver(scope: Any, *, graph: Any = None) -> Any:
     owned = variables_lib.group_parts(scope_variables(name, graph=graph))
     if not owned:
         raise no_variables(graph, name)
-    keys = names_without_scope(describe_scope(graph, name, owned))
+    keys = _keys_of_a_saver(describe_scope(graph, name, owned))
     with _making:
         found = graph.get_collection_ref(("legacy_restore/savers", name))
         for variables, saver in found:
@@ -92,6 +93,16 @@ def scoped_saver(scope: Any, *, graph: Any = None) -> Any:
         saver = _make_saver(graph, name, keys, owned)
         found.append((tuple(keys), saver))
     return saver
+
+
+def _keys_of_a_saver(model: ModelSpec) -> Dict[str, str]:
+    # A Saver takes no key twice, also not for different parts: such keep their names.
+    keys = names_without_scope(model)
+    counts = collections.Counter(keys.values())
+    for variable in model.variables:
+        if variable.pieces and counts[keys[variable.name]] > 1:
+            keys[variable.name] = variable.local_name
+    return keys
 
 
 def _make_saver(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Dict, Sequence
 
 import numpy as np
 
+from legacy_restore import errors
 from legacy_restore.checkpoint import (
     TensorEntry,
     TensorSlice,
@@ -13,6 +14,7 @@ from legacy_restore.checkpoint import (
     open_checkpoint,
 )
 from legacy_restore.graph.plan import Opened
+from legacy_restore.planning.spec import Part
 
 
 def equals_stored(opened: Opened, entry: TensorEntry, value: np.ndarray) -> bool:
@@ -32,6 +34,37 @@ def equals_stored(opened: Opened, entry: TensorEntry, value: np.ndarray) -> bool
     return all(
         checksum.tensor_crc(_cut(value, part)) == crc for part, crc in crcs.items()
     )
+
+
+def pieces_equal_stored(
+    opened: Opened,
+    entry: TensorEntry,
+    pieces: Sequence[Part],
+    values: Sequence[np.ndarray],
+) -> bool:
+    """Returns whether parts of a whole that is not in the graph equal stored slices.
+
+    Args:
+      opened: The checkpoint.
+      entry: The tensor.
+      pieces: Which parts of it they are.
+      values: Their values.
+
+    Raises:
+      UnsupportedCheckpointError: The file is cut in another way, so that it has no
+        checksum for one of them.
+    """
+    crcs = _stored_crcs(opened, entry.key)
+    known = [crcs.get(piece.place) for piece in pieces]
+    for value, crc in zip(values, known):
+        if crc is not None and checksum.tensor_crc(value) != crc:
+            return False
+    if None in known:
+        raise errors.UnsupportedCheckpointError(
+            "only part of it is in the graph, and the checkpoint is cut into other "
+            "slices, with no checksum of that part"
+        )
+    return True
 
 
 def _cut(value: np.ndarray, part: TensorSlice) -> np.ndarray:

@@ -8,26 +8,27 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from legacy_restore.graph.tf import tf
-from legacy_restore.graph.variables import OwnedVariable, assemble, is_resource
+from legacy_restore.graph.variables import OwnedVariable, is_resource
 
 
-def read_whole(
+def read_owned(
     session: Any, variables: Sequence[OwnedVariable]
-) -> List[Optional[np.ndarray]]:
-    """Returns the values of variables; None for one that is not initialised.
+) -> List[Optional[List[np.ndarray]]]:
+    """Returns the values of variables, one for each part, or None.
+
+    None stands for a variable of which a part is not initialised.
 
     Args:
       session: The session.
-      variables: The variables; of a partitioned one the parts are put together.
+      variables: The variables.
     """
     parts = [part for variable in variables for part in variable.parts]
     values = iter(read_parts(session, parts))
-    found: List[Optional[np.ndarray]] = []
+    found: List[Optional[List[np.ndarray]]] = []
     for variable in variables:
         own = [next(values) for _ in variable.parts]
         known = [value for value in own if value is not None]
-        is_whole = len(known) == len(own)
-        found.append(assemble(variable, known) if is_whole else None)
+        found.append(known if len(known) == len(own) else None)
     return found
 
 

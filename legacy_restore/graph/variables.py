@@ -14,8 +14,10 @@ from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
 
 import numpy as np
 
+from legacy_restore.checkpoint import TensorSlice
+from legacy_restore.checkpoint.slices import count_elements, count_stored
 from legacy_restore.graph.tf import tf
-from legacy_restore.planning.spec import Shape, VariableSpec
+from legacy_restore.planning.spec import Part, Shape, VariableSpec
 
 _RESOURCE_TYPE = "VarHandleOp"
 _VARIABLE_TYPES = frozenset(
@@ -85,6 +87,14 @@ class OwnedVariable:
         """Whether it is made of parts, be it a single one."""
         return bool(self.offsets)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether its parts make up the whole; slots of parts may be named alone."""
+        places = [piece.place for piece in pieces_of(self)]
+        return not places or count_stored((), places) == count_elements(
+            [size or 0 for size in self.shape or ()]
+        )
+
 
 def group_parts(variables: Sequence[Any]) -> Dict[str, OwnedVariable]:
     """Puts the parts of partitioned variables together.
@@ -104,7 +114,7 @@ def group_parts(variables: Sequence[Any]) -> Dict[str, OwnedVariable]:
 
 
 def assemble(owned: OwnedVariable, values: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the value of a whole variable from those of its parts."""
+    """Returns the value of a complete variable from those of its parts."""
     if not owned.is_partitioned:
         return values[0]
     shape = [size or 0 for size in owned.shape or ()]
@@ -146,6 +156,14 @@ def _owned(name: str, parts: List[Any]) -> OwnedVariable:
     )
 
 
+def pieces_of(owned: OwnedVariable) -> Tuple[Part, ...]:
+    """Returns the parts of a partitioned variable as plain data, else nothing."""
+    return tuple(
+        Part(part.op.name, TensorSlice(offset, tuple(part.shape.as_list())))
+        for part, offset in zip(owned.parts, owned.offsets)
+    )
+
+
 def describe(
     owned: OwnedVariable, scope: str, local_names: Set[str], trainable_names: Set[str]
 ) -> VariableSpec:
@@ -167,7 +185,7 @@ def describe(
         shape=owned.shape,
         kind="resource" if is_resource(first) else "ref",
         is_local=first.op.name in local_names,
-        parts=len(owned.parts) if owned.is_partitioned else 0,
+        pieces=pieces_of(owned),
         is_trainable=any(
             part.op.name in trainable_names or getattr(part, "trainable", False)
             for part in owned.parts

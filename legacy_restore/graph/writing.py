@@ -9,6 +9,8 @@ from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.saver_operations import SaverOperations, texts_of
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec
+from legacy_restore.planning.candidates import names_without_scope
+from legacy_restore.planning.spec import ModelSpec, Part
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,11 +21,13 @@ class Writer:
       filename: The tensor that takes the prefix.
       operation: The operation that writes.
       keys: The key of each variable, by its name in the graph.
+      pieces: The parts of those that are partitioned, likewise.
     """
 
     filename: Any
     operation: Any
     keys: Mapping[str, str]
+    pieces: Mapping[str, Tuple[Part, ...]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,15 +62,17 @@ def left_over(
 def make_writer(
     savers: Sequence[SaverOperations],
     left: Sequence[Left],
-    keys: Mapping[str, str],
+    model: ModelSpec,
 ) -> Writer:
     """Adds one operation that writes all: what Savers write, and what is left of it.
 
     Args:
       savers: The model's Savers.
       left: What none of them saves.
-      keys: The key of each variable, by its name in the graph.
+      model: The model; it says what its variables are called without its scope.
     """
+    keys = names_without_scope(model)
+    pieces = {variable.name: variable.pieces for variable in model.variables}
     names: List[str] = []
     slices: List[str] = []
     tensors: List[Any] = []
@@ -84,4 +90,4 @@ def make_writer(
     )
     saved = [name for one in savers for name in one.variables]
     saved += [other.name for other in left]
-    return Writer(filename, operation, {name: keys[name] for name in saved})
+    return Writer(filename, operation, {name: keys[name] for name in saved}, pieces)

@@ -23,7 +23,8 @@ from typing import (
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping.rules import RenamedKeys
-from legacy_restore.planning.spec import ModelSpec, VariableSpec, shape_fits
+from legacy_restore.planning.pieces import stored_without_scope
+from legacy_restore.planning.spec import ModelSpec, VariableSpec, holds, shape_fits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Candidate:
       label: The rule in words.
       table: The key of each variable, by the variable's name in the graph. Variables
         for which the rule gives no key of the checkpoint are absent.
+      incomplete: The key that the rule gives each variable of which the checkpoint
+        lacks a part; these are not in the table.
       prefix: The scope under which the checkpoint holds the model, where the rule
         found one that is not in the variables' names; else empty.
     """
@@ -41,10 +44,13 @@ class Candidate:
     label: str
     table: Mapping[str, str]
     prefix: str = ""
+    incomplete: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def candidates_by_rules(
-    variables: Sequence[VariableSpec], renamed: RenamedKeys
+    variables: Sequence[VariableSpec],
+    renamed: RenamedKeys,
+    entries: Mapping[str, TensorEntry],
 ) -> List[Candidate]:
     """Returns the one candidate that explicit rules give."""
     table = {
@@ -52,13 +58,14 @@ def candidates_by_rules(
         for variable in variables
         if variable.local_name in renamed.key_of
     }
-    return [Candidate("the rules", table)]
+    found = Candidate("the rules", table)
+    return [_without_incomplete(found, variables, entries)]
 
 
 def candidates_by_names(
     model: ModelSpec,
     variables: Sequence[VariableSpec],
-    keys: Iterable[str],
+    entries: Mapping[str, TensorEntry],
     num_required: int,
 ) -> List[Candidate]:
     """Returns the candidates that names alone give, the likeliest first.
@@ -68,10 +75,10 @@ def candidates_by_names(
     Args:
       model: The model.
       variables: Those of its variables that are to be matched.
-      keys: The checkpoint's keys.
+      entries: What the checkpoint says about each tensor, by key.
       num_required: How many of the variables have to have a key.
     """
-    known = set(keys)
+    known = set(entries)
     as_they_are = {variable.name: variable.stock_key for variable in variables}
     graph_names = {variable.name: variable.name for variable in variables}
     local_names = {variable.name: variable.local_name for variable in variables}
@@ -90,7 +97,7 @@ def candidates_by_names(
         label = f"names without {model.scope}/, also where slots repeat it"
         found.append(_by_names(label, once, known))
         found.extend(_under_scopes(model.scope, once, outside, known, num_required))
-    return found
+    return [_without_incomplete(one, variables, entries) for one in found]
 
 
 def _under_scopes(
@@ -135,9 +142,11 @@ def names_without_scope(model: ModelSpec) -> Dict[str, str]:
 
     A slot that an optimizer makes under a scope is called by the scope and the whole
     name of its variable, which has the scope too: ``m/m/dense/kernel/Adam``, or
-    ``m/train/m/dense/kernel/Adam``.
+    ``m/train/m/dense/kernel/Adam``. One of a part is saved by another name, which
+    ``pieces`` tells.
     """
     names = {variable.name for variable in model.variables if model.scope}
+    of_pieces = stored_without_scope(model)
 
     def once(local: str) -> str:
         parts = local.split("/")
@@ -147,7 +156,10 @@ def names_without_scope(model: ModelSpec) -> Dict[str, str]:
                 return "/".join([*parts[:start], own])
         return local
 
-    return {variable.name: once(variable.local_name) for variable in model.variables}
+    return {
+        variable.name: of_pieces.get(variable.name) or once(variable.local_name)
+        for variable in model.variables
+    }
 
 
 def _by_names(label: str, wanted: Mapping[str, str], known: Set[str]) -> Candidate:
@@ -185,6 +197,30 @@ def _prefixes_of(names: Set[str], known: Set[str]) -> Counter[str]:
     return counts
 
 
+def _without_incomplete(
+    candidate: Candidate,
+    variables: Iterable[VariableSpec],
+    entries: Mapping[str, TensorEntry],
+) -> Candidate:
+    """Returns a candidate whose keys hold all that is in the graph of their variables.
+
+    Args:
+      candidate: A candidate.
+      variables: The variables that it matches.
+      entries: What stands under its keys.
+    """
+    lacking = {
+        variable.name: candidate.table[variable.name]
+        for variable in variables
+        if variable.name in candidate.table
+        and not holds(entries[candidate.table[variable.name]], variable)
+    }
+    if not lacking:
+        return candidate
+    table = {name: key for name, key in candidate.table.items() if name not in lacking}
+    return dataclasses.replace(candidate, table=table, incomplete=lacking)
+
+
 def explains(
     candidate: Candidate,
     variables: Iterable[VariableSpec],
@@ -207,7 +243,10 @@ def distinct(found: Iterable[Candidate]) -> List[Candidate]:
     """Returns candidates of different tables; what is part of another table goes."""
     by_table: Dict[FrozenSet[Tuple[str, str]], Candidate] = {}
     for candidate in found:
-        by_table.setdefault(frozenset(candidate.table.items()), candidate)
+        table = frozenset(candidate.table.items())
+        known = by_table.setdefault(table, candidate)
+        if len(candidate.incomplete) > len(known.incomplete):
+            by_table[table] = candidate
     return [
         candidate
         for table, candidate in by_table.items()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import List, Mapping, Set, Tuple
+from typing import AbstractSet, List, Mapping, Set, Tuple
 
 from legacy_restore.mapping import waivers
-from legacy_restore.planning.spec import ModelSpec, Source, type_text
+from legacy_restore.planning.spec import ModelSpec, Source, stored_text, type_text
 from legacy_restore.report.findings import KINDS, Finding
 
 
@@ -36,6 +36,7 @@ def leftovers_of(
     source: Source,
     taken: Set[str],
     spared: Mapping[str, str] = MappingProxyType({}),
+    incomplete: AbstractSet[str] = frozenset(),
 ) -> Leftovers:
     """Returns what is left of a checkpoint.
 
@@ -44,6 +45,7 @@ def leftovers_of(
       source: What the checkpoint holds.
       taken: The keys that variables take.
       spared: Further keys that are training state for this model, each with the reason.
+      incomplete: The keys that variables would take if all of their slices were there.
     """
     left = sorted(key for key in source.entries if key not in taken)
     permitted = waivers.permitted(model.allow_unused, left)
@@ -51,13 +53,18 @@ def leftovers_of(
     weights = [
         key
         for key in left
-        if key not in spared and not classes[key].tensor_class.is_training_state
+        if key not in spared
+        and key not in incomplete
+        and not classes[key].tensor_class.is_training_state
     ]
     findings: List[Finding] = []
     for key in left:
         entry = source.entries[key]
         message = f"{classes[key].tensor_class.value}: {classes[key].reason}"
-        if key in spared:
+        if key in incomplete:
+            kind = "incomplete-tensor"
+            message = stored_text(entry)
+        elif key in spared:
             kind = "unused-training-state"
             message = spared[key]
         elif classes[key].tensor_class.is_training_state:

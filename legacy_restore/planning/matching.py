@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping import rules as rules_lib
 from legacy_restore.mapping import waivers
 from legacy_restore.planning import candidates as candidates_lib
+from legacy_restore.planning import row_findings
 from legacy_restore.planning.averaged import (
     Averaged,
     expected_name,
@@ -19,11 +20,18 @@ from legacy_restore.planning.averaged import (
 )
 from legacy_restore.planning.candidates import Candidate
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
-from legacy_restore.planning.objects import TABLE, other_halves, refuse, uneven_tables
+from legacy_restore.planning.objects import other_halves, refuse, uneven_tables
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.proposals import propose_rules
 from legacy_restore.planning.shadows import View, view_of
-from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec, type_text
+from legacy_restore.planning.spec import (
+    ModelSpec,
+    Part,
+    Source,
+    VariableSpec,
+    are_apart,
+    stored_text,
+)
 from legacy_restore.planning.suggestions import Suggester
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
@@ -64,7 +72,9 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     view = view_of(model, source, renamed)
     findings = _rule_findings(model, renamed)
     if model.rules:
-        candidates = candidates_lib.candidates_by_rules(wanted, view.renamed)
+        candidates = candidates_lib.candidates_by_rules(
+            wanted, view.renamed, view.entries
+        )
     else:
         waived = waivers.permitted(
             model.allow_missing, (variable.local_name for variable in wanted)
@@ -111,7 +121,10 @@ def _left(
     model: ModelSpec, source: Source, view: View, candidate: Candidate
 ) -> Leftovers:
     table = candidate.table
-    return leftovers_of(model, source, view.taken(table), view.spared(table))
+    incomplete = view.taken(candidate.incomplete)
+    return leftovers_of(
+        model, source, view.taken(table), view.spared(table), incomplete
+    )
 
 
 def _choose(
@@ -124,7 +137,7 @@ def _choose(
     """The candidate to take, or None when several explain the model equally well."""
     if not full:
         # The first of the best: max keeps the order of the candidates.
-        return max(candidates, key=lambda candidate: len(candidate.table))
+        return max(candidates, key=lambda one: (len(one.table), len(one.incomplete)))
     if len(full) == 1:
         return full[0]
     clean = [
@@ -202,7 +215,10 @@ def _rows(
         model.allow_missing, (variable.local_name for variable in model.variables)
     )
     suggester = Suggester(left)
-    claims = collections.Counter(choice.table.values())
+    claims: Dict[str, List[Tuple[Part, ...]]] = collections.defaultdict(list)
+    for variable in model.variables:
+        if variable.name in choice.table:
+            claims[choice.table[variable.name]].append(variable.pieces)
     halves = other_halves(model.variables, choice.table)
     rows = []
     findings: List[Finding] = []
@@ -212,75 +228,33 @@ def _rows(
         action = Action.RESTORE
         if variable.is_local:
             action = Action.INITIALIZE
-            findings.append(_remark("local-variable", model, variable))
+            findings.append(row_findings.remark("local-variable", model, variable))
         elif variable.name in halves:
             action = Action.REFUSE
-            findings.append(_missing_half(model, variable, halves[variable.name]))
+            findings.append(
+                row_findings.missing_half(model, variable, halves[variable.name])
+            )
         elif entry is None and variable.local_name in permitted:
             action = Action.INITIALIZE
-            findings.append(_remark("left-to-initializer", model, variable))
+            findings.append(row_findings.remark("left-to-initializer", model, variable))
         elif entry is None:
             action = Action.REFUSE
-            findings.append(_missing(model, variable, suggester))
+            lacking = choice.incomplete.get(variable.name)
+            reason = suggester.suggest(variable)
+            if lacking is not None:
+                reason = f"the checkpoint has {stored_text(view.entries[lacking])}"
+            findings.append(row_findings.missing(model, variable, reason))
         elif not candidates_lib.fits(variable, entry):
             action = Action.REFUSE
-            findings.append(_misfit(model, variable, entry.dtype, entry.shape))
-        elif key is not None and claims[key] > 1:
+            findings.append(
+                row_findings.misfit(model, variable, entry.dtype, entry.shape)
+            )
+        elif key is not None and not are_apart(claims[key]):
             action = Action.REFUSE
-            findings.append(_shared_key(model, variable, entry.key))
+            findings.append(row_findings.shared_key(model, variable, entry.key))
         rows.append(PlanRow(model.name, variable, action, entry))
     uneven = uneven_tables(rows)
     return refuse(rows, uneven), findings + uneven
-
-
-def _remark(kind: str, model: ModelSpec, variable: VariableSpec) -> Finding:
-    text = "the table stays empty" if variable.kind == TABLE else ""
-    return Finding(KINDS[kind], variable.name, text, model=model.name)
-
-
-def _missing(model: ModelSpec, variable: VariableSpec, suggester: Suggester) -> Finding:
-    return Finding(
-        KINDS["missing-key"],
-        variable.name,
-        suggester.suggest(variable),
-        model=model.name,
-        expected=type_text(variable.dtype, variable.shape),
-        waiver=("allow_missing", variable.local_name),
-    )
-
-
-def _missing_half(model: ModelSpec, variable: VariableSpec, other: str) -> Finding:
-    return Finding(
-        KINDS["missing-key"],
-        variable.name,
-        f"the checkpoint has {other}, and both are restored or none",
-        model=model.name,
-        expected=type_text(variable.dtype, variable.shape),
-    )
-
-
-def _misfit(
-    model: ModelSpec, variable: VariableSpec, dtype: str, shape: Tuple[int, ...]
-) -> Finding:
-    kind = "dtype-mismatch" if dtype != variable.dtype else "shape-mismatch"
-    return Finding(
-        KINDS[kind],
-        variable.name,
-        model=model.name,
-        expected=type_text(variable.dtype, variable.shape),
-        found=type_text(dtype, shape),
-        hint="build the model with the checkpoint's shapes and dtypes",
-    )
-
-
-def _shared_key(model: ModelSpec, variable: VariableSpec, key: str) -> Finding:
-    return Finding(
-        KINDS["key-claimed-twice"],
-        variable.name,
-        f"another variable of the model matches {key} too",
-        model=model.name,
-        hint="give each variable a name of its own inside the scope",
-    )
 
 
 def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Finding]:

@@ -7,7 +7,6 @@ import enum
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore.checkpoint import Location, TensorEntry
-from legacy_restore.checkpoint.slices import count_elements
 from legacy_restore.planning.spec import Shape, VariableSpec, type_text
 from legacy_restore.report.findings import Finding
 
@@ -47,10 +46,9 @@ class PlanRow:
     @property
     def num_parameters(self) -> int:
         """Number of elements; of an unknown shape, that of the tensor, else 0."""
-        if self.entry is not None:
+        if self.entry is not None and not self.variable.pieces:
             return self.entry.num_elements
-        shape = self.variable.shape
-        return 0 if shape is None else count_elements([size or 0 for size in shape])
+        return self.variable.num_parameters
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the row as JSON-ready data."""

@@ -126,6 +126,8 @@ def _find_averages(model: ModelSpec, source: Source, renamed: RenamedKeys) -> _F
         if split is None:
             continue
         keys.add(key)
+        if not source.entries[key].is_complete:
+            continue  # The average of one part of a partitioned variable.
         base = split.group(1)
         known = same if name == key else renamed.key_of
         owner = _scoped_owner(source.entries[key], base, known, source)

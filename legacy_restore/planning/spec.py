@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from legacy_restore.checkpoint import Location, TensorEntry
+from legacy_restore.checkpoint import Location, TensorEntry, TensorSlice
+from legacy_restore.checkpoint.slices import any_overlap, count_elements, covers
 from legacy_restore.mapping.classify import Classified, classify
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.report.findings import Finding
 
 Shape = Optional[Tuple[Optional[int], ...]]
 """A static shape: None where the rank, or one axis, is not known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of a partitioned variable.
+
+    Attributes:
+      name: The name of its operation in the graph.
+      place: What it is of the whole.
+    """
+
+    name: str
+    place: TensorSlice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +43,15 @@ class VariableSpec:
         mutable table, or ``"saveable"``.
       is_local: Whether it is in the collection of local variables, which no Saver
         saves: it is initialised, never matched.
-      parts: Number of parts of a partitioned variable, else 0; name and shape are
-        those of the whole.
       is_trainable: Whether an optimizer would train it.
       saver_name: The key that a Saver of the whole graph gives it, where that is not
         its name: what a table is saved under does not follow its scope.
       saved_with: Of a tensor of a saveable object, the name of the object's first;
         all of them are restored, or none.
+      pieces: The parts of a partitioned variable that are in the graph, else empty;
+        name and shape are those of the whole. They need not make it up: TensorFlow
+        gives slots that are made in a scope a name for each part of their variable
+        (``tensorflow/python/training/slot_creator.py``).
     """
 
     name: str
@@ -44,15 +60,35 @@ class VariableSpec:
     shape: Shape
     kind: str
     is_local: bool = False
-    parts: int = 0
     is_trainable: bool = False
     saver_name: str = ""
     saved_with: str = ""
+    pieces: Tuple[Part, ...] = ()
 
     @property
     def stock_key(self) -> str:
         """The key that a Saver of the whole graph gives it."""
         return self.saver_name or self.name
+
+    @property
+    def parts(self) -> int:
+        """Number of parts of a partitioned variable, else 0."""
+        return len(self.pieces)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is in the graph."""
+        whole = count_elements([size or 0 for size in self.shape or ()])
+        return not self.pieces or self.num_parameters == whole
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of elements in the graph; an axis of unknown size counts as none."""
+        if self.pieces:
+            return sum(count_elements(one.place.shape) for one in self.pieces)
+        if self.shape is None:
+            return 0
+        return count_elements([size or 0 for size in self.shape])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +152,38 @@ def shape_fits(shape: Shape, stored: Tuple[int, ...]) -> bool:
     if len(shape) != len(stored):
         return False
     return all(size is None or size == found for size, found in zip(shape, stored))
+
+
+def holds(entry: TensorEntry, variable: VariableSpec) -> bool:
+    """Returns whether all of a variable that is in the graph is stored of a tensor.
+
+    Args:
+      entry: A tensor of the variable's shape.
+      variable: The variable.
+    """
+    if entry.is_complete:
+        return True
+    pieces = variable.pieces
+    return bool(pieces) and all(covers(entry.slices, one.place) for one in pieces)
+
+
+def stored_text(entry: TensorEntry) -> str:
+    """Returns how much is stored of a tensor of which slices are missing."""
+    return (
+        f"only part of {entry.key}: {entry.num_stored} of {entry.num_elements} elements"
+    )
+
+
+def are_apart(sharing: Sequence[Tuple[Part, ...]]) -> bool:
+    """Returns whether variables that share a key are different parts of one tensor.
+
+    Args:
+      sharing: The pieces of each of them.
+    """
+    if len(sharing) < 2:
+        return True
+    places = [one.place for pieces in sharing for one in pieces]
+    return all(sharing) and not any_overlap(places)
 
 
 def type_text(dtype: str, shape: Shape) -> str:

@@ -49,6 +49,8 @@ def _cells(row: PlanRow) -> Sequence[str]:
     if row.action is Action.REFUSE and row.entry is not None:
         key = f"{key} (does not fit)"
     parts = f" in {row.variable.parts} parts" if row.variable.parts else ""
+    if not row.variable.is_complete:
+        parts = f", {row.variable.parts} of its parts"
     return (row.variable.name, row_type(row) + parts, key)
 
 

@@ -1,6 +1,5 @@
 """Partitioned variables: any number of parts in the file, any other in the graph."""
 
-import numpy as np
 import pytest
 
 import legacy_restore as lr
@@ -133,91 +132,3 @@ def test_parts_are_put_together_in_the_order_of_their_offsets(kind):
         owned = group_parts(list(reversed(variables)))
     assert owned["net/p"].offsets == ((0, 0), (3, 0), (5, 0))
     assert not owned["net/w"].is_partitioned
-
-
-OPTIMIZERS = {
-    "Adagrad": lambda: tf.train.AdagradOptimizer(0.1),
-    "Momentum": lambda: tf.train.MomentumOptimizer(0.1, 0.9),
-    "Adam": lambda: tf.train.AdamOptimizer(0.1),
-}
-
-
-def trained(scope, optimizer="Adagrad", parts=2, train_scope="", average=False):
-    """A builder that trains a partitioned variable and a whole one in a scope."""
-
-    def build():
-        with scope_of(scope):
-            with tf.variable_scope("n"):
-                partitioner = tf.fixed_size_partitioner(parts)
-                w = tf.get_variable("w", (12, 5), partitioner=partitioner)
-                b = tf.get_variable("b", (3,))
-            loss = tf.reduce_sum(tf.convert_to_tensor(w) ** 2) + tf.reduce_sum(b)
-            with scope_of(train_scope):
-                train = OPTIMIZERS[optimizer]().minimize(loss)
-                if average:
-                    averages = tf.train.ExponentialMovingAverage(0.9)
-                    with tf.control_dependencies([train]):
-                        train = averages.apply(tf.trainable_variables())
-        return {"w": tf.convert_to_tensor(w), "b": tf.identity(b), "train": train.name}
-
-    return build
-
-
-def scope_of(name):
-    return tf.variable_scope(name or tf.get_variable_scope())
-
-
-def after_a_step(tmp_path, build, name="trained"):
-    """Writes what a stock Saver writes after one step; gives prefix and values."""
-    with tf.Graph().as_default() as graph, tf.Session() as session:
-        outputs = build()
-        session.run(tf.global_variables_initializer())
-        session.run(graph.get_operation_by_name(outputs.pop("train")))
-        prefix = str(tmp_path / name)
-        tf.train.Saver().save(session, prefix, write_meta_graph=False)
-        return prefix, session.run({one.op.name: one for one in tf.global_variables()})
-
-
-def weights(parts=3):
-    """A builder of the weights that ``trained`` trains, in other parts."""
-
-    def build():
-        with tf.variable_scope("n"):
-            partitioner = tf.fixed_size_partitioner(parts)
-            w = tf.get_variable("w", (12, 5), partitioner=partitioner)
-            b = tf.get_variable("b", (3,))
-        return {"w": tf.convert_to_tensor(w), "b": tf.identity(b)}
-
-    return build
-
-
-@pytest.mark.parametrize(
-    "scope, optimizer, train_scope",
-    [
-        ("m", "Adam", ""),
-        ("a/b", "Momentum", ""),
-        ("encoder", "Adagrad", ""),
-        ("encoder", "Adam", "train"),
-    ],
-)
-def test_weights_beside_slots_that_were_made_in_a_scope(
-    kind, tmp_path, scope, optimizer, train_scope
-):
-    build = of_kind(kind, trained(scope, optimizer, 12, train_scope, average=True))
-    prefix, values = after_a_step(tmp_path, build)
-    with lr.open_checkpoint(prefix) as checkpoint:
-        assert any(not entry.is_complete for entry in checkpoint.entries())
-        for key in checkpoint:
-            checkpoint.verify_tensor(key)
-        assert checkpoint.digest
-        assert ids(checkpoint.findings) == []
-    plan = lr.plan([lr.Model("x", of_kind(kind, weights()), prefix)])
-    found = {one.id for one in plan.findings}
-    assert found == {"matched-under-prefix", "unused-training-state"}
-    with lr.restore(plan) as restored:
-        found = restored["x"]()
-        parts = [values[f"{scope}/n/w/part_{number}"] for number in range(12)]
-        assert (found["w"] == np.concatenate(parts)).all()
-        assert (found["b"] == values[f"{scope}/n/b"]).all()
-        assert not restored.check().with_status(CheckStatus.UNPROVED)
-        restored.check().raise_if_failed()
