@@ -87,19 +87,19 @@ def restore(
         refuse_if_changed(plan.opened)
         _initialize_rest(session, plan)
         check = _proved(session, plan) if verify == "session" else None
+        done = time.monotonic()
+        report = RestoreReport(
+            plan=plan,
+            models={model.name: model_report(model, remarks) for model in plan.models},
+            seconds_planning=planned - started,
+            seconds_restoring=done - planned,
+            check=check,
+            remarks=tuple(remarks),
+        )
+        return Restored(session, plan, report)
     except BaseException:
         session.close()
         raise
-    done = time.monotonic()
-    report = RestoreReport(
-        plan=plan,
-        models={model.name: model_report(model, remarks) for model in plan.models},
-        seconds_planning=planned - started,
-        seconds_restoring=done - planned,
-        check=check,
-        remarks=tuple(remarks),
-    )
-    return Restored(session, plan, report)
 
 
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
