@@ -32,6 +32,8 @@ class Sessions:
     def __init__(self):
         self.opened = []
         self.closed = []
+        # A session that nobody has any more closes itself, and must not count as closed.
+        self.kept = []
 
 
 @contextlib.contextmanager
@@ -43,6 +45,7 @@ def counted_sessions():
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             counted.opened.append(id(self))
+            counted.kept.append(self)
 
         def close(self):
             super().close()
