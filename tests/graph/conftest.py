@@ -32,7 +32,7 @@ class Sessions:
     def __init__(self):
         self.opened = []
         self.closed = []
-        # A session that nobody has any more closes itself, and must not count as closed.
+        # One that nobody has any more closes itself; that must not count as closed.
         self.kept = []
 
 

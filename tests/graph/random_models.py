@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import re
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -83,8 +82,7 @@ class Case:
 
     def has(self, fault, number=None):
         """Whether there is a fault, of a variable if its number is given."""
-        hit = number is None or number in self.targets
-        return fault in self.faults and hit
+        return fault in self.faults and (number is None or number in self.targets)
 
 
 def _partitioners(shape):
@@ -120,7 +118,7 @@ def cases(draw, scope):
     """A model under a scope, and its checkpoint."""
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6, unique=True))
     variables = tuple(draw(_variables(name)) for name in names)
-    # "" is drawn first, so half of all cases have no fault.
+    # Half of all cases have no fault.
     faults = tuple(
         draw(
             st.just(())
@@ -400,8 +398,3 @@ def spoilt(case, number):
     if case.has("retyped", number):
         dtype = "int32" if dtype == "float32" else "float32"
     return dtype, shape
-
-
-def exactly(name):
-    """A pattern that matches one name."""
-    return re.escape(name)
