@@ -18,7 +18,7 @@ from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reports import ModelReport, RestoreReport, model_report
 from legacy_restore.graph.saving import replace_variables, save_variables
-from legacy_restore.graph.swap import plan_swap, run_swap
+from legacy_restore.graph.swap import plan_swap, swapped
 from legacy_restore.graph.tf import tf
 from legacy_restore.report.check_report import CheckReport
 
@@ -113,8 +113,7 @@ class RestoredModel:
             weights are as they were.
           ClosedError: The session was closed.
         """
-        self.report = self._owner._swap_model(self.name, location)
-        return self.report
+        return self._owner._swap_model(self, location)
 
     def save(
         self, prefix: Union[str, os.PathLike[str]], *, overwrite: bool = False
@@ -202,15 +201,20 @@ class Restored(Mapping[str, RestoredModel]):
         with self._used():
             return check_session(session, self.plan)
 
-    def _swap_model(self, name: str, location: LocationLike) -> ModelReport:
-        """Does what ``restored[name].swap(location)`` is for."""
+    def _swap_model(self, model: RestoredModel, location: LocationLike) -> ModelReport:
         session = self.session
         with self._closing_is_ours(), self._swapping:
-            plan = plan_swap(self.plan, name, location)
+            before = self.plan, model.report
+            plan = plan_swap(self.plan, model.name, location)
+            report = model_report(plan[model.name])
             with self._gate.change():  # Calls go on while the files are looked at.
-                run_swap(session, plan, name)
-                self.plan = plan
-        return model_report(plan[name])
+                try:
+                    with swapped(session, plan, model.name):
+                        self.plan, model.report = plan, report
+                except BaseException:
+                    self.plan, model.report = before
+                    raise
+        return report
 
     @contextlib.contextmanager
     def _used(self) -> Iterator[None]:

@@ -6,9 +6,10 @@ nothing is added to the graph, which may be finalised.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
@@ -105,8 +106,9 @@ _DIFFERENCES: Dict[Tuple[Action, Action], str] = {
 }
 
 
-def run_swap(session: Any, plan: GraphPlan, name: str) -> None:
-    """Assigns the weights of one model.
+@contextlib.contextmanager
+def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[None]:
+    """Assigns the weights of one model; puts the old back if what is within fails.
 
     Args:
       session: The session.
@@ -119,6 +121,7 @@ def run_swap(session: Any, plan: GraphPlan, name: str) -> None:
     """
     operations = plan.operations.models[name]
     if not operations.savers:
+        yield
         return
     rows = plan[name].rows_to(Action.RESTORE)
     keys = {row.variable.name: str(row.key) for row in rows}
@@ -136,3 +139,4 @@ def run_swap(session: Any, plan: GraphPlan, name: str) -> None:
             lambda prefixes: plan.operations.feeds_for_one(name, prefixes[name], keys),
         )
         refuse_if_changed(opened)
+        yield

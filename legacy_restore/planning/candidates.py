@@ -97,6 +97,7 @@ def candidates_by_names(
         label = f"names without {model.scope}/, also where slots repeat it"
         found.append(_by_names(label, once, known))
         found.extend(_under_scopes(model.scope, once, outside, known, num_required))
+        found.extend(_repeating_scopes(model, once, known, num_required))
     return [_without_incomplete(one, variables, entries) for one in found]
 
 
@@ -137,6 +138,23 @@ def _with_names(
     )
 
 
+def _repeating_scopes(
+    model: ModelSpec, once: Mapping[str, str], known: Set[str], num_required: int
+) -> List[Candidate]:
+    """Candidates for another scope that slots repeat as they repeat the model's."""
+    found: List[Candidate] = []
+    for prefix, _ in _prefixes_of(set(once.values()), known).most_common():
+        if prefix != model.scope + "/":
+            names = _names_under(model, prefix)
+            label = f"{prefix} in the place of {model.scope}/, also where slots repeat"
+            keys = {name: names[name] for name in once}
+            candidate = _by_names(label, keys, known)
+            if len(candidate.table) >= num_required:
+                prefix = prefix.rstrip("/")
+                found.append(dataclasses.replace(candidate, prefix=prefix))
+    return found
+
+
 def names_without_scope(model: ModelSpec) -> Dict[str, str]:
     """Returns what the variables would be called had the model no scope, by name.
 
@@ -145,19 +163,25 @@ def names_without_scope(model: ModelSpec) -> Dict[str, str]:
     ``m/train/m/dense/kernel/Adam``. One of a part is saved by another name, which
     ``pieces`` tells.
     """
+    return _names_under(model, "")
+
+
+def _names_under(model: ModelSpec, prefix: str) -> Dict[str, str]:
+    """What the variables would be called under another scope (``a/b/``), by name."""
     names = {variable.name for variable in model.variables if model.scope}
     of_pieces = stored_without_scope(model)
 
-    def once(local: str) -> str:
+    def moved(local: str) -> str:
         parts = local.split("/")
         for start in range(len(parts) - 1):
             if "/".join(parts[start:-1]) in names:
                 own = "/".join(parts[start:])[len(model.scope) + 1 :]
-                return "/".join([*parts[:start], own])
+                return "/".join([*parts[:start], prefix + own])
         return local
 
     return {
-        variable.name: of_pieces.get(variable.name) or once(variable.local_name)
+        variable.name: prefix
+        + (of_pieces.get(variable.name) or moved(variable.local_name))
         for variable in model.variables
     }
 

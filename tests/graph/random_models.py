@@ -136,10 +136,6 @@ def cases(draw, scope):
     if "untrained" in faults:
         training = Training(training.optimizer or "Adam", training.average)
         is_kept = True
-    if training and is_kept and layout[0] != scope:
-        # The slots of a checkpoint repeat the scope in which they were made; those of
-        # another scope are not found under names of this one.
-        layout = ("", layout[1])
     if layout[0] or is_kept:
         # In a scope, TensorFlow cuts the name of a partition's slot at a wrong place
         # (_create_slot_var in tensorflow/python/training/slot_creator.py).

@@ -1,5 +1,6 @@
 """Restoring models into one session."""
 
+import contextlib
 import os
 import threading
 
@@ -521,3 +522,29 @@ def test_the_report_tells_where_values_came_from(kind, tmp_path):
     prefix = write(tmp_path / "m", {f"old/{k}": v for k, v in linear_values().items()})
     with lr.restore([lr.Model("m", linear(kind), prefix)]) as restored:
         assert "matched under another scope" in str(restored.report)
+
+
+@pytest.mark.parametrize("train", [None, "train"])
+def test_slots_repeat_the_scope_of_their_checkpoint_too(kind, tmp_path, train):
+    """A training graph under one scope, saved, restored under another."""
+
+    def build():
+        w = tf.get_variable("dense/w", [2])
+        with contextlib.ExitStack() as stack:
+            if train:
+                stack.enter_context(tf.variable_scope(train))
+            tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(w))
+        return w + 0.0
+
+    build = of_kind(kind, build)
+    with tf.Graph().as_default(), tf.Session() as session:
+        with tf.variable_scope("x/y"):
+            build()
+        session.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(session, str(tmp_path / "m"))
+        saved = session.run({v.op.name: v for v in tf.global_variables()})
+    with lr.restore([lr.Model("other", build, prefix)]) as restored:
+        assert restored.check().ok
+        found = [row.key for row in restored.plan.rows]
+        assert sorted(found) == sorted(saved)
+        assert only(restored.plan.findings, "matched-under-prefix").subject == "x/y/"

@@ -324,3 +324,24 @@ def test_two_threads_that_swap_two_models_lose_neither_plan(kind, tmp_path):
             thread.join(60)
         assert {one.location.prefix for one in restored.plan.models} == {other[1]}
         assert restored.check().ok
+
+
+def test_ctrl_c_when_all_is_done_leaves_weights_and_plan_in_step(kind, tmp_path):
+    model = linear_model(kind, "m", tmp_path)
+    other = write(tmp_path / "other", linear_values(5))
+    with lr.restore([model]) as restored:
+        plan, report = restored.plan, restored["m"].report
+
+        class Interrupted(type(restored["m"])):
+            def __setattr__(self, name, value):
+                super().__setattr__(name, value)
+                if name == "report" and value is not report:
+                    raise KeyboardInterrupt
+
+        restored["m"].__class__ = Interrupted
+        with pytest.raises(KeyboardInterrupt):
+            restored["m"].swap(other)
+        assert restored.plan is plan
+        assert restored["m"].report is report
+        assert_same(values_in(restored, "m"), linear_values(0))
+        assert restored.check().ok
