@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import List, Mapping, Sequence
 
 from legacy_restore import errors
-from legacy_restore.graph.plan import Opened, file_stamps
+from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.graph.plan import (
+    Opened,
+    file_stamps,
+    input_findings,
+    open_for_plan,
+)
 from legacy_restore.planning.hints import waiver_hints
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.report.findings import KINDS, Finding
@@ -70,6 +76,24 @@ def refuse_if_changed(opened: Mapping[str, Opened]) -> None:
             for path in changed
         ]
     raise_for(findings, "a checkpoint is no longer the one that was planned")
+
+
+def open_or_refuse(name: str, location: LocationLike, headline: str) -> Opened:
+    """Opens a model's checkpoint.
+
+    Args:
+      name: The model's name.
+      location: The checkpoint.
+      headline: What the error says first.
+
+    Raises:
+      RestoreError: There is none, or it cannot be read.
+    """
+    try:
+        return open_for_plan(location)
+    except (errors.CheckpointError, errors.MissingDependencyError) as error:
+        raise_for(input_findings(name, location, error), headline)
+        raise
 
 
 def raise_for(findings: Sequence[Finding], headline: str) -> None:

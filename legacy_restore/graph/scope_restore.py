@@ -21,10 +21,10 @@ from legacy_restore.graph.operations import (
     add_barrier,
     make_savers,
 )
-from legacy_restore.graph.plan import Opened, input_findings, open_for_plan
+from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
 from legacy_restore.graph.refusals import (
-    raise_for,
+    open_or_refuse,
     refuse_if_changed,
     refuse_unless_ok,
 )
@@ -211,7 +211,7 @@ def _plan_scope(
     spec = scopes.describe_scope(
         graph, name, variables, saveables.owned, **rules_and_waivers
     )
-    opened = _open(spec.name, location)
+    opened = open_or_refuse(spec.name, location, f"{spec.name!r} cannot be restored")
     tables = scopes.tables_in_scope(graph, name)
     findings = (
         *saveables.findings,
@@ -240,15 +240,6 @@ def _plan_scope(
         operations=operations,
         tables=tuple(initializers_but(tables, filled)),
     )
-
-
-def _open(name: str, location: LocationLike) -> Opened:
-    try:
-        return open_for_plan(location)
-    except (errors.CheckpointError, errors.MissingDependencyError) as error:
-        findings = input_findings(name, location, error)
-        raise_for(findings, f"{name!r} cannot be restored")
-        raise
 
 
 def _operations(

@@ -13,10 +13,10 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
-from legacy_restore.graph.plan import GraphPlan, Opened, input_findings, open_for_plan
+from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reading import Reading, run_reads
 from legacy_restore.graph.refusals import (
-    raise_for,
+    open_or_refuse,
     refuse_if_changed,
     refuse_unless_ok,
 )
@@ -50,7 +50,7 @@ def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
     """
     if not isinstance(location, (str, os.PathLike)):
         raise errors.UsageError(f"a location has to be a path, not {location!r}")
-    opened = _open(name, location)
+    opened = open_or_refuse(name, location, f"model {name!r} cannot be swapped")
     given = dataclasses.replace(plan.inputs[name], source=opened.source)
     inputs = {**plan.inputs, name: given}
     model = plan_model(given, list(inputs.values()))
@@ -66,15 +66,6 @@ def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
         inputs=inputs,
         opened={**plan.opened, name: opened},
     )
-
-
-def _open(name: str, location: LocationLike) -> Opened:
-    try:
-        return open_for_plan(location)
-    except (errors.CheckpointError, errors.MissingDependencyError) as error:
-        findings = input_findings(name, location, error)
-        raise_for(findings, f"model {name!r} cannot be swapped")
-        raise
 
 
 def _with_differences(old: ModelPlan, new: ModelPlan) -> ModelPlan:
