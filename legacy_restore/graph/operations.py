@@ -26,7 +26,11 @@ from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.saver_operations import SaverOperations, texts_of
+from legacy_restore.graph.saver_operations import (
+    ASSIGNMENTS,
+    SaverOperations,
+    texts_of,
+)
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.graph.writing import Writer, left_over, make_writer
@@ -307,5 +311,5 @@ def add_barrier(savers: Sequence[SaverOperations], operations: Sequence[Any]) ->
 
 def _assignments(operations: Sequence[Any]) -> Iterator[Any]:
     for operation in operations:
-        if operation.type in ("Assign", "AssignVariableOp"):
+        if operation.type in ASSIGNMENTS:
             yield operation

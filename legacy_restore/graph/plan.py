@@ -120,7 +120,9 @@ def plan(
         inputs[model.name] = PlanInput(one.spec, source, own)
     pure = make_plan(list(inputs.values()))
     planned = [
-        with_table_findings(model, built[model.name], _prefix_of(opened, model.name))
+        with_table_findings(
+            model, built[model.name].saveables, _prefix_of(opened, model.name)
+        )
         for model in pure.models
     ]
     return GraphPlan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import List, Mapping, Sequence
 
 from legacy_restore import errors
@@ -88,7 +89,10 @@ def open_or_refuse(name: str, location: LocationLike, headline: str) -> Opened:
 
     Raises:
       RestoreError: There is none, or it cannot be read.
+      UsageError: The location is no path.
     """
+    if not isinstance(location, (str, os.PathLike)):
+        raise errors.UsageError(f"a location has to be a path, not {location!r}")
     try:
         return open_for_plan(location)
     except (errors.CheckpointError, errors.MissingDependencyError) as error:

@@ -38,9 +38,10 @@ class RestoredModel:
       report: What was restored, or swapped in last.
       saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
         checkpoint's own keys, or None for a model that restores none; of variables
-        that share a key (averages of a training graph) it has the first. Where
-        TensorFlow executes eagerly, it works only inside of
-        ``with restored.graph.as_default()``.
+        that share a key (averages of a training graph) it has the first. It saves; its
+        ``restore`` works only where there is one model, as every assignment waits for
+        the reads of all: ``swap`` is for that. Where TensorFlow executes eagerly, it
+        works only inside of ``with restored.graph.as_default()``.
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class RestoredModel:
         The keys may be others; rules and waivers are the model's. Calls that have begun
         are waited for, and new ones held until it is done: none sees weights of both.
         (What is run through ``session`` itself is not held.) Old and new weights of the
-        model may be in memory at once.
+        model may be in memory at once. Variables that the restore left to their
+        initialisers keep their values, also those that were computed from old weights.
 
         Args:
           location: A location as ``open_checkpoint`` takes it.
@@ -122,6 +124,7 @@ class RestoredModel:
 
         So the checkpoint fits the model in any scope, and its builder without one. All
         variables are written but local ones. It is read back before it takes its name.
+        What trains meanwhile through ``session`` may be written in the midst of a step.
         No state file is written: several models may go into one directory.
 
         Args:
@@ -244,6 +247,7 @@ class Restored(Mapping[str, RestoredModel]):
     def close(self) -> None:
         """Closes the session; may be called twice."""
         self._is_closed = True
+        self._gate.open_for_good()
         self._session.close()
 
     def __getitem__(self, name: str) -> RestoredModel:

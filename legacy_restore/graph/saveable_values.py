@@ -9,7 +9,9 @@ import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import copied
 from legacy_restore.report.findings import KINDS, Finding
@@ -38,9 +40,30 @@ def objects_kept(
     try:
         yield
     except BaseException:
+        # One that cannot be put back must not keep the others from it.
+        failed: List[Exception] = []
         for one, values in zip(objects, kept):
-            session.run(one.restored, _feeds([*savers, *others], values))
+            try:
+                session.run(one.restored, _feeds([*savers, *others], values))
+            except Exception as error:
+                failed.append(error)
+        if failed:
+            raise errors.RestoreError(
+                "the restore failed, and a table could not be put back: "
+                f"{reason_of(failed[0])}"
+            ) from failed[0]
         raise
+
+
+def has_entries(session: Any, owned: OwnedSaveable) -> bool:
+    """Returns whether a mutable table has entries in a session."""
+    keys = np.asarray(session.run(owned.tensors[0]))
+    reserved = reserved_keys(owned.table)
+    if reserved is None:
+        return bool(keys.size)
+    free = [np.reshape(one, -1).tolist() for one in session.run(list(reserved))]
+    rows = np.reshape(keys, [len(keys), -1]).tolist() if keys.size else []
+    return any(row not in free for row in rows)
 
 
 def _feeds(savers: Sequence[SaverOperations], values: Dict[str, Any]) -> Dict[Any, Any]:

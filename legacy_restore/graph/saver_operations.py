@@ -10,6 +10,9 @@ import numpy as np
 from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.tf import tf
 
+ASSIGNMENTS = frozenset(["Assign", "AssignVariableOp"])
+"""The types of the operations that assign a variable."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SaverOperations:
@@ -58,8 +61,18 @@ class SaverOperations:
         shape = self.token.shape
         sizes = [] if shape.ndims is None else shape.as_list()
         dtype = self.token.dtype.base_dtype.as_numpy_dtype
-        zeros: np.ndarray = np.zeros([size or 0 for size in sizes], dtype)
-        return zeros
+        nothing = b"" if self.token.dtype.base_dtype == tf.string else 0
+        value: np.ndarray = np.full([size or 0 for size in sizes], nothing, dtype)
+        return value
+
+    def assignment_of(self, output: Any) -> Any:
+        """Returns the operation that assigns what was read of a variable."""
+        found = list(output.consumers())
+        for operation in found:  # It grows by what stands between the two.
+            if operation.type in ASSIGNMENTS:
+                return operation
+            found += [one for made in operation.outputs for one in made.consumers()]
+        raise AssertionError(f"{output.name} is assigned to no variable")
 
 
 def texts_of(constant: Any) -> List[str]:

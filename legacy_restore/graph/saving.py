@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from typing import Any, Dict, Iterator, List, Union
@@ -26,9 +27,11 @@ from legacy_restore.report.refusal import refusal_text
 PrefixLike = Union[str, "os.PathLike[str]"]
 
 _INDEX = ".index"
-_DATA = ".data-"
+# Data files of the format V2, and files of V1 that was written in shards.
+_SHARD = re.compile(r"(?:\.data)?-\d{5}-of-\d{5}")
 # What a Saver writes beside a checkpoint describes that checkpoint, not another one.
 _META = ".meta"
+_ASIDE = "replaced"
 
 
 def save_variables(session: Any, writer: Writer, prefix: PrefixLike) -> str:
@@ -78,6 +81,8 @@ def _checked(prefix: PrefixLike) -> str:
     if not isinstance(prefix, (str, os.PathLike)):
         raise errors.UsageError(f"a prefix has to be a path, not {prefix!r}")
     target = os.fspath(prefix)
+    if "\0" in os.fsdecode(target):
+        raise errors.UsageError(f"{target!r} is no path")
     if not os.path.basename(target):
         raise errors.UsageError(
             f"{target!r} is no prefix: a file name is missing at its end",
@@ -102,7 +107,8 @@ def _files_of(prefix: str) -> List[str]:
     return [
         os.path.join(parent, name)
         for name in sorted(os.listdir(parent))
-        if name in (stem, stem + _INDEX, stem + _META) or name.startswith(stem + _DATA)
+        if name in (stem, stem + _INDEX, stem + _META)
+        or (name.startswith(stem) and _SHARD.fullmatch(name[len(stem) :]))
     ]
 
 
@@ -150,8 +156,16 @@ def _directory_in(parent: str) -> Iterator[str]:
     directory = tempfile.mkdtemp(prefix=".legacy_restore-", dir=parent)
     try:
         yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    except BaseException:
+        # What could not be put back is not deleted.
+        if not _has_files(os.path.join(directory, _ASIDE)):
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _has_files(directory: str) -> bool:
+    return os.path.isdir(directory) and bool(os.listdir(directory))
 
 
 def _verify(prefix: str, writer: Writer) -> None:
@@ -177,7 +191,7 @@ def _move(directory: str, target: str) -> None:
     beside data that are not its own.
     """
     parent = os.path.dirname(os.path.abspath(target))
-    aside = os.path.join(directory, "replaced")
+    aside = os.path.join(directory, _ASIDE)
     os.mkdir(aside)
     undo: List[Any] = []
     try:
@@ -185,7 +199,7 @@ def _move(directory: str, target: str) -> None:
             kept = os.path.join(aside, os.path.basename(path))
             os.rename(path, kept)
             undo.append((kept, path))
-        names = [name for name in os.listdir(directory) if name != "replaced"]
+        names = [name for name in os.listdir(directory) if name != _ASIDE]
         for name in sorted(names, key=lambda one: one.endswith(_INDEX)):
             path = os.path.join(parent, name)
             os.rename(os.path.join(directory, name), path)

@@ -16,6 +16,7 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph import build_findings, scopes
 from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.initialise import initialization_waves
+from legacy_restore.graph.kept import Kept, values_kept
 from legacy_restore.graph.operations import (
     ModelOperations,
     add_barrier,
@@ -23,23 +24,26 @@ from legacy_restore.graph.operations import (
 )
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
+from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.refusals import (
     open_or_refuse,
+    raise_for,
     refuse_if_changed,
     refuse_unless_ok,
 )
 from legacy_restore.graph.reports import ModelReport, model_report
-from legacy_restore.graph.saveable_values import objects_kept
+from legacy_restore.graph.saveable_values import has_entries, objects_kept
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
+from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.graph.tables import initializers_but
 from legacy_restore.graph.tf import tf
-from legacy_restore.graph.values import values_kept
-from legacy_restore.graph.variables import OwnedVariable
+from legacy_restore.graph.variables import OwnedVariable, is_resource
 from legacy_restore.mapping import waivers
 from legacy_restore.mapping.rules import Rename, check_rules
 from legacy_restore.planning.assemble import PlanInput, plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.planning.spec import ModelSpec
+from legacy_restore.report.findings import KINDS, Finding
 
 _CONSEQUENCE = "variables that had values have them still"
 
@@ -137,14 +141,7 @@ def restore_scope(
         allow_missing=waivers.check_patterns("allow_missing", allow_missing),
         allow_unused=waivers.check_patterns("allow_unused", allow_unused),
     )
-    run_step_fn = getattr(session, "run_step_fn", None)
-    if run_step_fn is None:
-        return _carry_out(session, planned)
-    # The session inside of a MonitoredSession runs no hooks.
-    report: ModelReport = run_step_fn(
-        lambda step_context: _carry_out(step_context.session, planned)
-    )
-    return report
+    return _in_session(session, planned)
 
 
 def init_fn(
@@ -179,7 +176,7 @@ def init_fn(
       UsageError: An argument cannot be meant, or the scope has no variables.
     """
     planned = _plan_scope(
-        tf.get_default_graph() if graph is None else graph,
+        scopes.graph_of(graph),
         scope,
         location,
         rules=check_rules(rules),
@@ -193,7 +190,7 @@ def init_fn(
             raise errors.UsageError(
                 f"{session!r} is no session of the graph that init_fn was made for"
             )
-        return _carry_out(session, planned)
+        return _in_session(session, planned)
 
     return restore
 
@@ -221,15 +218,10 @@ def _plan_scope(
     )
     given = PlanInput(spec, opened.source, findings)
     plan = plan_model(given, [given])
+    plan = with_table_findings(plan, saveables.by_row(), opened.prefix)
     refuse_unless_ok(Plan((plan,), plan.findings))
     by_row = saveables.by_row()
     operations = _operations(graph, spec, variables, by_row, plan)
-    restored = {row.variable.name for row in plan.rows_to(Action.RESTORE)}
-    filled = {
-        one.table.name
-        for row, one in by_row.items()
-        if row in restored and one.table is not None
-    }
     return _ScopePlan(
         graph=graph,
         spec=spec,
@@ -238,7 +230,7 @@ def _plan_scope(
         opened=opened,
         plan=plan,
         operations=operations,
-        tables=tuple(initializers_but(tables, filled)),
+        tables=tables,
     )
 
 
@@ -280,20 +272,39 @@ def _make(
         add_barrier(model.savers, graph.get_operations()[before:])
         with graph.name_scope("legacy_restore/has_value"):
             has_value = {
-                name: tf.is_variable_initialized(part)
-                for name, part in _parts(variables).items()
+                name: _has_value(part) for name, part in _parts(variables).items()
             }
     return _ScopeOperations(restored, model, has_value)
+
+
+def _has_value(variable: Any) -> Any:
+    # tf.is_variable_initialized is logged as an error where it is not run.
+    if is_resource(variable):
+        return tf.raw_ops.VarIsInitializedOp(resource=variable.handle)
+    return tf.raw_ops.IsVariableInitialized(ref=variable.op.outputs[0])
 
 
 def _parts(variables: Mapping[str, OwnedVariable]) -> Dict[str, Any]:
     return {part.op.name: part for one in variables.values() for part in one.parts}
 
 
+def _in_session(session: Any, planned: _ScopePlan) -> ModelReport:
+    run_step_fn = getattr(session, "run_step_fn", None)
+    if run_step_fn is None:
+        return _carry_out(session, planned)
+    # The session inside of a MonitoredSession runs no hooks.
+    report: ModelReport = run_step_fn(
+        lambda step_context: _carry_out(step_context.session, planned)
+    )
+    return report
+
+
 def _carry_out(session: Any, planned: _ScopePlan) -> ModelReport:
     refuse_if_changed({planned.spec.name: planned.opened})
     try:
         _restore(session, planned)
+    except tf.errors.CancelledError as error:
+        raise errors.ClosedError("the session was closed meanwhile") from error
     except RuntimeError as error:
         # TensorFlow has no type of its own for it (BaseSession._run).
         if "closed Session" in str(error):
@@ -303,23 +314,47 @@ def _carry_out(session: Any, planned: _ScopePlan) -> ModelReport:
 
 
 def _restore(session: Any, planned: _ScopePlan) -> None:
-    has_value = session.run(dict(planned.operations.has_value))
-    restored = [
-        part for part in _parts_to(planned, Action.RESTORE) if has_value[part.op.name]
-    ]
+    has_value = _which_have_values(session, planned)
     left = [
         part
         for part in _parts_to(planned, Action.INITIALIZE)
         if not has_value[part.op.name]
     ]
     savers = planned.operations.model.savers
-    with values_kept(session, restored), objects_kept(session, savers, ()):
+    without_value = frozenset(name for name, has in has_value.items() if not has)
+    tables = _initializers_of_tables(session, planned)
+    kept = Kept(savers, (), planned.variables, without_value)
+    with values_kept(session, kept), objects_kept(session, savers, ()):
         _read(session, planned)
         refuse_if_changed({planned.spec.name: planned.opened})
         for wave in initialization_waves(left):
             initializers = [variable.initializer for variable in wave]
             run_initializers(session, initializers, _CONSEQUENCE)
-        run_initializers(session, list(planned.tables), _CONSEQUENCE)
+        run_initializers(session, tables, _CONSEQUENCE)
+
+
+def _which_have_values(session: Any, planned: _ScopePlan) -> Dict[str, bool]:
+    try:
+        found: Dict[str, bool] = session.run(dict(planned.operations.has_value))
+    except tf.errors.CancelledError:
+        raise  # The session was closed.
+    except tf.errors.OpError as error:
+        reason = reason_of(error)
+        finding = Finding(KINDS["restore-failed"], planned.spec.name, reason)
+        raise_for([finding], "the session cannot run its graph")
+        raise
+    return found
+
+
+def _initializers_of_tables(session: Any, planned: _ScopePlan) -> List[Any]:
+    """What fills tables, but for those that are restored or have entries already."""
+    left = {row.variable.name for row in planned.plan.rows_to(Action.INITIALIZE)}
+    filled = {
+        one.table.name
+        for name, one in planned.saveables.items()
+        if one.table is not None and (name not in left or has_entries(session, one))
+    }
+    return initializers_but(planned.tables, filled)
 
 
 def _parts_to(planned: _ScopePlan, action: Action) -> List[Any]:

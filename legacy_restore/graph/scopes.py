@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph import variables as variables_lib
+from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.saveables import (
     FoundSaveables,
     OwnedSaveable,
@@ -23,6 +24,7 @@ from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec
+from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import cut_names
 
 ROOT = "(root)"
@@ -47,7 +49,7 @@ def scope_variables(scope: Any, *, graph: Any = None) -> List[Any]:
     Raises:
       UsageError: The scope is no name.
     """
-    graph = tf.get_default_graph() if graph is None else graph
+    graph = graph_of(graph)
     local = local_names(graph)
     return [
         variable
@@ -74,12 +76,16 @@ def scoped_saver(scope: Any, *, graph: Any = None) -> Any:
       UsageError: The scope has no variables, or two of them have one name without it,
         or the graph is finalised and there is no such Saver yet.
     """
-    graph = tf.get_default_graph() if graph is None else graph
+    graph = graph_of(graph)
     name = scope_name(scope)
     owned = variables_lib.group_parts(scope_variables(name, graph=graph))
-    if not owned:
+    saveables = saveables_in_scope(graph, name)
+    if saveables.findings:
+        text = refusal_text(f"scope {name!r} cannot be saved", saveables.findings)
+        raise errors.UsageError(text, findings=saveables.findings)
+    if not owned and not saveables.owned:
         raise no_variables(graph, name)
-    keys = _keys_of_a_saver(describe_scope(graph, name, owned))
+    keys = _keys_of_a_saver(describe_scope(graph, name, owned, saveables.owned))
     with _making:
         found = graph.get_collection_ref(("legacy_restore/savers", name))
         for variables, saver in found:
@@ -90,7 +96,7 @@ def scoped_saver(scope: Any, *, graph: Any = None) -> Any:
                 "the graph is finalised: no Saver can be made",
                 hint=f"scoped_saver({name!r}) before the graph is finalised",
             )
-        saver = _make_saver(graph, name, keys, owned)
+        saver = _make_saver(graph, name, keys, owned, saveables.owned)
         found.append((tuple(keys), saver))
     return saver
 
@@ -106,9 +112,18 @@ def _keys_of_a_saver(model: ModelSpec) -> Dict[str, str]:
 
 
 def _make_saver(
-    graph: Any, scope: str, keys: Dict[str, str], owned: Dict[str, OwnedVariable]
+    graph: Any,
+    scope: str,
+    keys: Dict[str, str],
+    owned: Dict[str, OwnedVariable],
+    saveables: Sequence[OwnedSaveable],
 ) -> Any:
-    saved: Dict[str, Any] = {}
+    saved: Dict[str, Any] = {
+        keys[one.rows[0].name]: RenamedSaveable(
+            one, {row.name: keys[row.name] for row in one.rows}
+        )
+        for one in saveables
+    }
     for variable in owned.values():
         key = keys[variable.name]
         if key in saved:
@@ -120,15 +135,30 @@ def _make_saver(
         return tf.train.Saver(saved)
 
 
+def graph_of(graph: Any) -> Any:
+    """Returns a graph, the default one for None.
+
+    Raises:
+      UsageError: It is no graph.
+    """
+    if graph is None:
+        return tf.get_default_graph()
+    if not isinstance(graph, tf.Graph):
+        raise errors.UsageError(f"graph has to be a tf.Graph, not {graph!r}")
+    return graph
+
+
 def scope_name(scope: Any) -> str:
     """Returns a scope's name without a slash at its end.
 
     Raises:
       UsageError: It is no scope.
     """
-    name = getattr(scope, "name", scope)
-    if not isinstance(name, str):
-        raise errors.UsageError(f"a scope has to be a text, not {scope!r}")
+    name = scope.name if isinstance(scope, tf.VariableScope) else scope
+    if not isinstance(name, str) or name == "/":
+        raise errors.UsageError(
+            f"a scope has to be a text, not {scope!r}", hint='"" is the root'
+        )
     return name[:-1] if name.endswith("/") else name
 
 

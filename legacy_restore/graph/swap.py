@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from typing import Any, Dict, Iterator, List, Tuple
 
-from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.graph.kept import Kept, values_kept
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reading import Reading, run_reads
 from legacy_restore.graph.refusals import (
@@ -22,7 +21,6 @@ from legacy_restore.graph.refusals import (
 )
 from legacy_restore.graph.saveable_values import objects_kept
 from legacy_restore.graph.table_findings import with_table_findings
-from legacy_restore.graph.values import values_kept
 from legacy_restore.planning.assemble import plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.report.findings import KINDS, Finding
@@ -48,14 +46,12 @@ def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
         restore did not make; nothing was changed.
       UsageError: The location is no path.
     """
-    if not isinstance(location, (str, os.PathLike)):
-        raise errors.UsageError(f"a location has to be a path, not {location!r}")
     opened = open_or_refuse(name, location, f"model {name!r} cannot be swapped")
     given = dataclasses.replace(plan.inputs[name], source=opened.source)
     inputs = {**plan.inputs, name: given}
     model = plan_model(given, list(inputs.values()))
     model = _with_differences(plan[name], model)
-    model = with_table_findings(model, plan.built[name], opened.prefix)
+    model = with_table_findings(model, plan.built[name].saveables, opened.prefix)
     refuse_unless_ok(Plan((model,), model.findings))
     models = tuple(model if one.name == name else one for one in plan.models)
     of_models = [finding for one in models for finding in one.findings]
@@ -116,13 +112,11 @@ def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[None]:
         return
     rows = plan[name].rows_to(Action.RESTORE)
     keys = {row.variable.name: str(row.key) for row in rows}
-    owned = plan.built[name].variables
-    names = [row.variable.name for row in rows if row.variable.name in owned]
-    parts = [part for one in names for part in owned[one].parts]
     opened = {name: plan.opened[name]}
     reading = Reading([plan[name]], opened, _CONSEQUENCE)
     others = [one for model in plan.operations.models.values() for one in model.savers]
-    with values_kept(session, parts), objects_kept(session, operations.savers, others):
+    kept = Kept(operations.savers, others, plan.built[name].variables)
+    with values_kept(session, kept), objects_kept(session, operations.savers, others):
         run_reads(
             session,
             reading,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, List, Optional
+from typing import Any, List, Mapping, Optional
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
-from legacy_restore.graph.building import BuiltModel
+from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.tables import bucket_fault, is_dense
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
 
 
 def with_table_findings(
-    model: ModelPlan, built: BuiltModel, prefix: Optional[str]
+    model: ModelPlan, saveables: Mapping[str, OwnedSaveable], prefix: Optional[str]
 ) -> ModelPlan:
     """Adds a finding for each dense table that would not work as it was saved.
 
@@ -22,12 +22,12 @@ def with_table_findings(
 
     Args:
       model: The plan of a model.
-      built: The model.
+      saveables: Its saveable objects, by the name of each of their rows.
       prefix: The prefix of its checkpoint, or None if that could not be opened.
     """
     findings: List[Finding] = []
     for row in model.rows_to(Action.RESTORE):
-        owned = built.saveables.get(row.variable.name)
+        owned = saveables.get(row.variable.name)
         is_keys = row.variable.name == row.variable.saved_with
         if prefix is None or owned is None or owned.table is None or not is_keys:
             continue

@@ -1,14 +1,13 @@
-"""Values of variables: reading them from a session, and putting them back."""
+"""Values of variables: reading them from a session."""
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
 from legacy_restore.graph.tf import tf
-from legacy_restore.graph.variables import OwnedVariable, is_resource
+from legacy_restore.graph.variables import OwnedVariable
 
 
 def read_owned(
@@ -59,50 +58,3 @@ def copied(value: Any) -> np.ndarray:
     """
     array: np.ndarray = np.array(_as_array(value))
     return array
-
-
-@contextlib.contextmanager
-def values_kept(session: Any, variables: Sequence[Any]) -> Iterator[None]:
-    """Puts the values of variables back as they were if what is done within fails.
-
-    That takes no operation of its own: an initialiser assigns what is fed in the place
-    of its initial value, as ``Variable.load`` does.
-
-    Args:
-      session: The session.
-      variables: ``tf.Variable`` objects; those that have no value yet are left alone.
-    """
-    values = read_parts(session, variables)
-    kept = [
-        # What a session gives of a ref variable may be the variable's own memory.
-        (variable, value if is_resource(variable) else np.array(value))
-        for variable, value in zip(variables, values)
-        if value is not None
-    ]
-    try:
-        yield
-    except BaseException:
-        _put_back(session, kept)
-        raise
-
-
-def _put_back(session: Any, kept: Sequence[Tuple[Any, Any]]) -> None:
-    for wave in _without_shared_inputs(kept):
-        feeds = {variable.initializer.inputs[1]: value for variable, value in wave}
-        session.run([variable.initializer for variable, _ in wave], feeds)
-
-
-def _without_shared_inputs(
-    kept: Sequence[Tuple[Any, Any]],
-) -> List[List[Tuple[Any, Any]]]:
-    """Groups in which no two variables have the same tensor as their initial value."""
-    waves: List[List[Tuple[Any, Any]]] = []
-    seen: Dict[str, int] = {}
-    for variable, value in kept:
-        name = variable.initializer.inputs[1].name
-        place = seen.get(name, 0)
-        if place == len(waves):
-            waves.append([])
-        waves[place].append((variable, value))
-        seen[name] = place + 1
-    return waves

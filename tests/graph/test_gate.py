@@ -80,3 +80,33 @@ def test_it_opens_again_after_an_error(way):
         pass
     with gate.use():
         pass
+
+
+def test_a_use_inside_of_another_goes_on_while_a_change_waits(monkeypatch):
+    """As when a py_func of one model calls another model."""
+    monkeypatch.setattr("legacy_restore.graph.gate._PATIENCE", 0.05)
+    gate = Gate()
+    changing = threading.Thread(target=lambda: gate.change().__enter__())
+    with gate.use():
+        changing.start()
+        while not gate._changes_waiting:
+            assert changing.is_alive()
+        with gate.use():
+            pass
+        assert changing.is_alive()
+    changing.join(PATIENCE)
+    assert not changing.is_alive()
+
+
+def test_nothing_waits_once_it_is_open_for_good():
+    gate = Gate()
+    with gate.use():
+        changing = threading.Thread(target=lambda: gate.change().__enter__())
+        changing.start()
+        while not gate._changes_waiting:
+            assert changing.is_alive()
+        gate.open_for_good()
+        changing.join(PATIENCE)
+        assert not changing.is_alive()
+        with gate.use():
+            pass

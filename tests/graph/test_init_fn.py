@@ -50,6 +50,7 @@ def test_a_scaffold(kind, graph, prefix):
 
 def test_a_monitored_session_may_be_restored_again(kind, graph, prefix, tmp_path):
     build(kind)
+    again = lr.init_fn("m", prefix)
     scaffold = tf.train.Scaffold(init_fn=lr.init_fn("m", prefix))
     creator = tf.train.ChiefSessionCreator(scaffold)
     ran = []
@@ -60,6 +61,7 @@ def test_a_monitored_session_may_be_restored_again(kind, graph, prefix, tmp_path
 
     with tf.train.MonitoredSession(creator, hooks=[Hook()]) as session:
         del ran[:]
+        again(session)
         lr.restore_scope(session, "m", write(tmp_path / "o", linear_values(5)))
         assert ran == []
         assert_same(values(session), linear_values(5))

@@ -282,3 +282,22 @@ def test_a_closed_session(kind, tmp_path, out):
     with pytest.raises(errors.ClosedError):
         restored["m"].save(out / "m")
     assert listing(out) == {}
+
+
+def test_a_checkpoint_of_a_longer_name_is_another_one(kind, tmp_path, out):
+    with lr.restore([linear_model(kind, "m", tmp_path)]) as restored:
+        restored["m"].save(out / "model.data-v2")
+        (out / "model-00000-of-00001.txt").write_text("no data file")
+        before = listing(out)
+        restored["m"].save(out / "model")
+        restored["m"].save(out / "model", overwrite=True)
+        assert {name: listing(out)[name] for name in before} == before
+        assert_same(read(out / "model"), linear_values())
+
+
+def test_shards_of_an_old_format_are_a_checkpoint_too(kind, tmp_path, out):
+    (out / "m-00000-of-00001").write_bytes(b"V1")
+    with lr.restore([linear_model(kind, "m", tmp_path)]) as restored:
+        with pytest.raises(errors.RestoreError) as caught:
+            restored["m"].save(out / "m")
+        assert only(caught.value.findings, "checkpoint-exists")

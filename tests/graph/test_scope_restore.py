@@ -21,7 +21,7 @@ from tests.graph.helpers import (
     only,
     write,
 )
-from tests.graph.table_models import HashTable
+from tests.graph.table_models import HashTable, saved, tables
 
 
 class Own:
@@ -403,3 +403,45 @@ def test_a_mutable_table_is_restored_and_kept_on_failure(own, tmp_path):
         with pytest.raises(ZeroDivisionError):
             lr.restore_scope(mine.session, "m", first)
     assert mine.session.run(lookup).tolist() == [1, 8]
+
+
+def test_a_waived_table_with_entries_keeps_them(own, tmp_path):
+    found = {}
+
+    def build():
+        tf.get_variable("w", [2])
+        table = HashTable(tf.string, tf.int64, -1, name="t")
+        key = tf.constant(["a"])
+        first = table.insert(key, tf.constant([0], tf.int64))
+        tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, first)
+        found["train"] = table.insert(key, tf.constant([42], tf.int64))
+        found["lookup"] = table.lookup(key)
+
+    prefix = write(tmp_path / "m", {"w": np.float32([1, 2])})
+    for trained, expected in (([], [0]), ([found], [42])):
+        mine = own(build)
+        if trained:
+            mine.session.run(found["train"])
+        lr.restore_scope(mine.session, "m", prefix, allow_missing=["t-.*"])
+        assert mine.session.run(found["lookup"]).tolist() == expected
+
+
+def test_a_dense_table_of_another_empty_key_is_refused(own, tmp_path):
+    prefix = saved(tmp_path / "m", tables())
+    mine = own(tables(empty_key=-7))
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_scope(mine.session, "m", prefix)
+    assert ids(caught.value.findings) == ["table-mismatch"]
+
+
+def test_locations_and_scopes_that_cannot_be_meant(own, tmp_path):
+    mine = own()
+    for location in (None, 3):
+        with pytest.raises(errors.UsageError):
+            lr.restore_scope(mine.session, "m", location)
+    for scope in ("/", None, lr.Model("m", lambda: None, "m")):
+        with pytest.raises(errors.UsageError):
+            lr.restore_scope(mine.session, scope, tmp_path / "m")
+    for graph in (3, mine.session):
+        with pytest.raises(errors.UsageError):
+            lr.scope_variables("m", graph=graph)

@@ -7,6 +7,7 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.graph.tf import tf
 from tests.graph.helpers import assert_same, linear, linear_values, of_kind
+from tests.graph.table_models import fill, tables
 
 
 @pytest.fixture
@@ -157,3 +158,18 @@ def test_what_an_assignment_returns_is_no_variable(kind, graph):
         tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign_sub(w, [1, 1]))
         tf.add_to_collection("kept", w.assign([1, 1]))
     assert names(lr.scope_variables("a")) == ["a/w"]
+
+
+def test_a_scoped_saver_has_the_tables_too(kind, graph, tmp_path):
+    made = tables(kind)
+    with tf.variable_scope("m"):
+        made()
+    saver = lr.scoped_saver("m")
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        fill(session, made.made)
+        prefix = saver.save(session, str(tmp_path / "m"))
+    with lr.open_checkpoint(prefix) as checkpoint:
+        assert "words-keys" in checkpoint
+    with lr.restore([lr.Model("other", tables(kind), prefix)]) as restored:
+        assert restored.check().ok

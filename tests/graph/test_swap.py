@@ -345,3 +345,56 @@ def test_ctrl_c_when_all_is_done_leaves_weights_and_plan_in_step(kind, tmp_path)
         assert restored["m"].report is report
         assert_same(values_in(restored, "m"), linear_values(0))
         assert restored.check().ok
+
+
+def test_a_model_beside_one_whose_first_key_is_a_text(kind, tmp_path):
+    def build():
+        return tf.identity(tf.get_variable("a", initializer=tf.constant(b"")))
+
+    texts = write(tmp_path / "t", {"a": np.array(b"x", dtype=object)})
+    models = [
+        lr.Model("t", of_kind(kind, build), texts),
+        linear_model(kind, "m", tmp_path),
+    ]
+    other = write(tmp_path / "other", linear_values(5))
+    with lr.restore(models) as restored:
+        restored["m"].swap(other)
+        assert_same(values_in(restored, "m"), linear_values(5))
+        assert restored["t"]() == b"x"
+
+
+def test_a_swap_while_a_model_calls_another_one(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("legacy_restore.graph.gate._PATIENCE", 0.05)
+    found = {}
+    begun, waiting = threading.Event(), threading.Event()
+
+    def call(x):
+        begun.set()
+        waiting.wait(20)
+        return found["restored"]["b"](x=x)["y"]
+
+    def build():
+        x = tf.placeholder(tf.float32, [None, 3], name="x")
+        called = tf.py_func(call, [x], tf.float32, stateful=True)
+        return called * tf.get_variable("scale", [])
+
+    prefix = write(tmp_path / "a", {"scale": np.float32(2)})
+    models = [
+        lr.Model("a", of_kind(kind, build), prefix),
+        linear_model(kind, "b", tmp_path),
+    ]
+    x = np.float32([[1, 2, 3]])
+    with lr.restore(models) as restored:
+        found["restored"] = restored
+        swap = threading.Thread(target=lambda: restored["b"].swap(models[1].checkpoint))
+        calls = threading.Thread(target=lambda: found.update(y=restored["a"](x=x)))
+        calls.start()
+        begun.wait(20)
+        swap.start()
+        while not restored._gate._changes_waiting:
+            assert swap.is_alive()
+        waiting.set()
+        calls.join(60)
+        swap.join(60)
+        assert not swap.is_alive()
+        np.testing.assert_allclose(found["y"], 2 * apply(linear_values(), x), rtol=1e-5)

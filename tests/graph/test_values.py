@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from legacy_restore import errors
+from legacy_restore.graph.kept import Kept, values_kept
+from legacy_restore.graph.operations import add_barrier
+from legacy_restore.graph.saver_operations import SaverOperations, texts_of
 from legacy_restore.graph.tf import tf
-from legacy_restore.graph.values import read_parts, values_kept
-from tests.graph.helpers import assert_same
+from legacy_restore.graph.values import read_parts
+from legacy_restore.graph.variables import OwnedVariable
+from tests.graph.helpers import assert_same, ids
 
 
 class Cancelled(BaseException):
@@ -25,6 +30,28 @@ def variables(kind, *starts):
     ]
 
 
+def kept_of(made):
+    """What keeps variables: a Saver's operations, behind a barrier."""
+    graph = tf.get_default_graph()
+    before = len(graph.get_operations())
+    saver = tf.train.Saver({one.op.name: one for one in made})
+    operations = graph.get_operations()[before:]
+    by_type = {one.type: one for one in operations}
+    keys = tuple(texts_of(by_type["RestoreV2"].inputs[1]))
+    saver_operations = SaverOperations(
+        saver=saver,
+        filename=saver.saver_def.filename_tensor_name,
+        read=by_type["RestoreV2"],
+        write=by_type["SaveV2"],
+        assign=graph.get_operation_by_name(saver.saver_def.restore_op_name),
+        variables=keys,
+        keys=keys,
+    )
+    add_barrier([saver_operations], operations)
+    owned = {one.op.name: OwnedVariable(one.op.name, (one,), None) for one in made}
+    return Kept([saver_operations], [], owned)
+
+
 def test_a_variable_without_a_value_is_told_from_others(kind, session):
     made = variables(kind, *range(9))
     session.run([one.initializer for one in made if one is not made[6]])
@@ -40,10 +67,11 @@ def test_values_are_put_back_bit_by_bit(kind, session, error):
         tf.assign(one, tensor, validate_shape=False) for one, tensor in zip(made, fed)
     ]
     session.run([one.initializer for one in made])
+    kept = kept_of(made)
     before = len(session.graph.get_operations())
     old = session.run(made)
     new = [np.float32([7, 7, 7]), [b"b", b"c"], False, np.float16(3)]
-    with pytest.raises(error), values_kept(session, made):
+    with pytest.raises(error), values_kept(session, kept):
         session.run(assigns, dict(zip(fed, new)))
         assert session.run(made[2]) == np.bool_(False)
         raise error
@@ -55,7 +83,7 @@ def test_what_succeeds_stays(kind, session):
     [made] = variables(kind, np.float32([1, 2]))
     assign = tf.assign(made, [3, 4])
     session.run(made.initializer)
-    with values_kept(session, [made]):
+    with values_kept(session, kept_of([made])):
         session.run(assign)
     assert session.run(made).tolist() == [3, 4]
 
@@ -63,7 +91,7 @@ def test_what_succeeds_stays(kind, session):
 def test_a_variable_without_a_value_is_left_alone(kind, session):
     first, second = variables(kind, 1.0, 2.0)
     session.run(first.initializer)
-    with pytest.raises(ValueError), values_kept(session, [first, second]):
+    with pytest.raises(ValueError), values_kept(session, kept_of([first, second])):
         session.run(second.initializer)
         raise ValueError
     assert read_parts(session, [first, second]) == [1, 2]
@@ -73,7 +101,7 @@ def test_an_assignment_in_place_does_not_change_what_is_kept(kind, session):
     [made] = variables(kind, np.zeros(1000, np.float32))
     add = tf.assign_add(made, np.ones(1000, np.float32))
     session.run(made.initializer)
-    with pytest.raises(ValueError), values_kept(session, [made]):
+    with pytest.raises(ValueError), values_kept(session, kept_of([made])):
         for _ in range(3):
             session.run(add)
         raise ValueError
@@ -87,7 +115,30 @@ def test_variables_with_one_initial_value_get_their_own_back(kind, session):
     for number, one in enumerate(made):
         session.run(tf.assign(one, [number, number]))
     assign = [tf.assign(one, [9, 9]) for one in made]
-    with pytest.raises(ValueError), values_kept(session, made):
+    with pytest.raises(ValueError), values_kept(session, kept_of(made)):
         session.run(assign)
         raise ValueError
     assert [one.tolist() for one in session.run(made)] == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_an_initial_value_that_may_not_be_fed_is_no_hindrance(kind, session):
+    start = tf.constant([1.0, 2.0])
+    made = variables(kind, start, tf.zeros([2]))
+    session.run([one.initializer for one in made])
+    tf.get_static_value(start)  # Forbids to feed it from then on.
+    with pytest.raises(ValueError), values_kept(session, kept_of(made)):
+        session.run([tf.assign(one, [7, 7]) for one in made])
+        raise ValueError
+    assert [one.tolist() for one in session.run(made)] == [[1, 2], [0, 0]]
+
+
+def test_a_value_of_another_shape_is_refused_before_anything_is_done(session):
+    made = tf.Variable(tf.zeros([2]), use_resource=False)
+    session.run(tf.assign(made, [1, 2, 3], validate_shape=False))
+    done = []
+    kept = kept_of([made])
+    with pytest.raises(errors.RestoreError) as caught, values_kept(session, kept):
+        done.append(True)
+    assert not done
+    assert ids(caught.value.findings) == ["shape-mismatch"]
+    assert session.run(made).tolist() == [1, 2, 3]

@@ -1,0 +1,117 @@
+"""Keeping the values of variables while others are restored in their place.
+
+They are put back by the operations that restore them from a checkpoint: what was kept
+is fed in the place of what would be read. So that takes no operation of its own, and
+none of the graph's constants has to permit to be fed, as ``Variable.load`` needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
+
+from legacy_restore import errors
+from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.values import copied, read_parts
+from legacy_restore.graph.variables import OwnedVariable, is_resource
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import refusal_text
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kept:
+    """What is to be kept.
+
+    Attributes:
+      savers: The Savers that restore the variables.
+      others: Those of the models that are restored behind the same barrier.
+      variables: The variables, by name.
+      without_value: The names of parts that are known to have no value yet.
+    """
+
+    savers: Sequence[SaverOperations]
+    others: Sequence[SaverOperations]
+    variables: Mapping[str, OwnedVariable]
+    without_value: FrozenSet[str] = frozenset()
+
+
+@contextlib.contextmanager
+def values_kept(session: Any, kept: Kept) -> Iterator[None]:
+    """Puts the values of variables back as they were if what is done within fails.
+
+    Variables that have no value yet are left alone.
+
+    Args:
+      session: The session.
+      kept: What is to be kept.
+
+    Raises:
+      RestoreError: A value cannot be kept, and nothing was done; or it could not be put
+        back.
+    """
+    outputs = _parts_read(kept)
+    values = read_parts(session, [part for part, _ in outputs])
+    known = [
+        # What a session gives of a ref variable may be the variable's own memory.
+        (part, output, value if is_resource(part) else copied(value))
+        for (part, output), value in zip(outputs, values)
+        if value is not None
+    ]
+    _check_shapes([(part, value) for part, _, value in known])
+    try:
+        yield
+    except BaseException as error:
+        try:
+            _put_back(session, kept, [(output, value) for _, output, value in known])
+        except Exception as another:
+            raise errors.RestoreError(
+                f"{error}\n\n  and the values before it could not be put back: "
+                f"{reason_of(another)}"
+            ) from error
+        raise
+
+
+def _parts_read(kept: Kept) -> List[Tuple[Any, Any]]:
+    """Each part of the variables with the output that is read for it."""
+    found = []
+    for saver in kept.savers:
+        parts = {
+            name: iter(kept.variables[name].parts)
+            for name in saver.variables
+            if name in kept.variables
+        }
+        for name, output in zip(saver.variables, saver.read.outputs):
+            if name in parts:
+                found.append((next(parts[name]), output))
+    return [one for one in found if one[0].op.name not in kept.without_value]
+
+
+def _check_shapes(values: Sequence[Tuple[Any, Any]]) -> None:
+    findings = [
+        Finding(
+            KINDS["shape-mismatch"],
+            part.op.name,
+            "its value was given another shape, and could not be put back",
+            expected=str(part.shape),
+            found=str(value.shape),
+        )
+        for part, value in values
+        if not part.shape.is_compatible_with(value.shape)
+    ]
+    if findings:
+        text = "the values cannot be kept meanwhile; nothing was changed"
+        raise errors.RestoreError(refusal_text(text, findings), findings=findings)
+
+
+def _put_back(session: Any, kept: Kept, values: Sequence[Tuple[Any, Any]]) -> None:
+    if not values:
+        return
+    # All barriers are open when no read has to be run for them.
+    feeds: Dict[Any, Any] = {
+        one.token: one.no_value() for one in [*kept.savers, *kept.others]
+    }
+    feeds.update(values)
+    assignments = [kept.savers[0].assignment_of(output) for output, _ in values]
+    session.run(assignments, feeds)
