@@ -48,6 +48,15 @@ def batch_norm_statistic(name: str) -> Optional[str]:
     return None
 
 
+def is_statistic_part(part: str) -> bool:
+    """Returns whether the last part of a name says that it is no average of a weight.
+
+    Args:
+      part: What stands behind the last ``/``.
+    """
+    return bool(_STATISTIC.fullmatch(part) or _SHADOW.fullmatch(part))
+
+
 def _is_average_of_moments(name: str) -> bool:
     *parts, last = name.split("/")
     return _EMA.fullmatch(last) is not None and any(

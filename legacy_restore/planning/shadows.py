@@ -35,7 +35,7 @@ class View:
       averages: The averages that may serve a key, where it is to be served by one: the
         first does, more than one are ambiguous.
       average_keys: The keys that are named like an average.
-      raw_values: The key of the raw value of each average that has one of its type.
+      raw_values: The key of the raw value of each average that has one.
     """
 
     entries: Mapping[str, TensorEntry]
@@ -83,10 +83,7 @@ def view_of(model: ModelSpec, source: Source, renamed: RenamedKeys) -> View:
     """
     found = _find_averages(model, source, renamed)
     raw_values = {
-        average: key
-        for key, averages in found.of_keys.items()
-        for average in averages
-        if _same_type(source.entries[key], source.entries[average])
+        average: key for key, averages in found.of_keys.items() for average in averages
     }
     if model.weights == "raw":
         return View(source.entries, renamed, {}, found.keys, raw_values)
@@ -125,11 +122,15 @@ def _find_averages(model: ModelSpec, source: Source, renamed: RenamedKeys) -> _F
         split = pattern.fullmatch(name)
         if split is None:
             continue
+        base = split.group(1)
+        known = same if name == key else renamed.key_of
+        if base in known and not _same_type(
+            source.entries[known[base]], source.entries[key]
+        ):
+            continue  # Called like one, but no average has another type.
         keys.add(key)
         if not source.entries[key].is_complete:
             continue  # The average of one part of a partitioned variable.
-        base = split.group(1)
-        known = same if name == key else renamed.key_of
         owner = _scoped_owner(source.entries[key], base, known, source)
         if base in known:
             own.setdefault(known[base], []).append(key)

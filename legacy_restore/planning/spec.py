@@ -105,6 +105,7 @@ class ModelSpec:
       weights: ``"raw"``, or ``"ema"`` where each variable takes its moving average.
       average_names: The names of the ``ExponentialMovingAverage`` objects of which the
         graph gives evidence; where there is none, TensorFlow's own name counts.
+        It is among them if the graph updates others but asks for none.
     """
 
     name: str

@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from tensorflow.python.training import moving_averages
 
 import legacy_restore as lr
 from legacy_restore.graph.tf import tf
@@ -263,8 +264,75 @@ def test_an_average_of_another_shape_is_refused(kind, tmp_path, refused):
     found = {**values(), f"dense/bias/{EMA}": numbers([4])}
     prefix = write(tmp_path / "m", found)
     error = refused([lr.Model("m", of_kind(kind, net), prefix, weights="ema")])
-    assert ids(error.findings) == ["shape-mismatch"]
-    assert only(error.findings, "shape-mismatch").found == "float32[4]"
+    assert ids(error.findings) == ["missing-shadow", "unused-weights"]
+    assert only(error.findings, "missing-shadow").subject == "m/dense/bias"
+
+
+def normalised(average_of):
+    """A builder with a statistic below the name of a weight, and what is made of it.
+
+    Args:
+      average_of: What the statistic is an average of, made from input and weight.
+    """
+
+    def build():
+        x = tf.placeholder(tf.float32, [None, 4], "x")
+        scale = tf.get_variable("scale", [4])
+        k = tf.get_variable("k", [4])
+        with tf.variable_scope("scale"):
+            mean = tf.get_variable("moving_mean", [4], trainable=False)
+            usual = tf.get_variable("usual", [4], trainable=False)
+            short = tf.get_variable("short", [2], trainable=False)
+        for one in (mean, usual):
+            moving_averages.assign_moving_average(
+                one, average_of(x, scale), 0.9, zero_debias=False
+            )
+        moving_averages.assign_moving_average(short, scale[:2], 0.9, zero_debias=False)
+        build.asks(k)
+        return x * scale * k - mean - usual
+
+    build.asks = lambda k: None
+    return build
+
+
+def of_batch(x, scale):
+    return tf.reduce_mean(x * scale, 0)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_statistic_below_a_weight_is_no_average_of_it(kind, tmp_path, refused, asks):
+    names = ("scale", "scale/moving_mean", "scale/usual", "k", f"k/{EMA}")
+    found = {name: numbers([4], place) for place, name in enumerate(names)}
+    found["scale/short"] = numbers([2])
+    build = normalised(of_batch)
+    if asks:
+        build.asks = lambda k: tf.train.ExponentialMovingAverage(
+            0.5
+        ).variables_to_restore([k])
+    model = lr.Model(
+        "m", of_kind(kind, build), write(tmp_path / "m", found), weights="ema"
+    )
+    plan = lr.plan([model])
+    assert plan.built["m"].spec.average_names == ((EMA,) if asks else ())
+    error = refused([model])
+    assert ids(error.findings) == ["missing-shadow"]
+    assert only(error.findings, "missing-shadow").subject == "m/scale"
+    assert f"scale/{EMA}" in str(error)
+    found[f"scale/{EMA}"] = numbers([4], 50)
+    fair = lr.Model(
+        "m", of_kind(kind, build), write(tmp_path / "n", found), weights="ema"
+    )
+    with lr.restore([fair]) as restored:
+        got = values_in(restored, "m")
+        assert (got["scale"] == found[f"scale/{EMA}"]).all()
+        assert (got["scale/moving_mean"] == found["scale/moving_mean"]).all()
+
+
+def test_what_follows_a_weight_is_an_average_beside_tensorflows(kind, tmp_path):
+    build = normalised(lambda x, scale: scale)
+    model = lr.Model("m", of_kind(kind, build), tmp_path / "none", weights="ema")
+    # The weight itself goes in; but nothing that is called like a statistic counts.
+    assert lr.plan([model]).built["m"].spec.average_names == ("usual", EMA)
 
 
 def test_averages_without_their_raw_values(kind, tmp_path):

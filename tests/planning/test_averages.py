@@ -244,11 +244,16 @@ def test_a_rule_that_would_match_the_model_is_proposed_with_averages_too():
 
 @pytest.mark.parametrize("shape, dtype", [([3], "float32"), ([2], "float64")])
 def test_an_average_of_another_type_than_the_variable_refuses(shape, dtype):
-    checkpoint = source("w", entry(f"w/{EMA}", shape, dtype))
-    match = match_model(trained("w"), checkpoint)
+    # Called like an average, but none of what the checkpoint has.
+    checkpoint = source("w", entry(f"w/{EMA}", shape, dtype), "b", f"b/{EMA}")
+    match = match_model(trained("w", "b"), checkpoint)
+    assert "missing-shadow" in error_ids(match.findings)
+    assert keys(match) == [None, f"b/{EMA}"]
+    # Without a raw value, the variable tells.
+    alone = source(entry(f"w/{EMA}", shape, dtype), "b", f"b/{EMA}")
     kind = "shape-mismatch" if dtype == "float32" else "dtype-mismatch"
+    match = match_model(trained("w", "b"), alone)
     assert kind in error_ids(match.findings)
-    assert keys(match) == [f"w/{EMA}"]
 
 
 def test_weights_that_no_variable_takes_refuse_as_ever():
