@@ -13,11 +13,11 @@ from typing import Any, Dict, Hashable, List, Optional, Sequence
 import numpy as np
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import TensorEntry, open_checkpoint
+from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.stored import equals_stored
+from legacy_restore.graph.stored import equals_stored, reopened
 from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import copied
@@ -76,7 +76,7 @@ def _compare(
     if tensors is not None:
         keys = _values(session, tensors)
         reserved = [row for key in keys for row in _rows(key[np.newaxis])]
-    with open_checkpoint(opened.prefix + ".index") as checkpoint:
+    with reopened(opened) as checkpoint:
         stored = _entries([checkpoint[entry.key] for entry in entries], reserved)
     if stored is None:
         raise _Unproved("the checkpoint has one key with several values")

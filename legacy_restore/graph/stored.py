@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Dict, Sequence
+import contextlib
+from typing import Dict, Iterator, Sequence
 
 import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import (
+    Checkpoint,
     TensorEntry,
     TensorSlice,
     checksum,
     open_checkpoint,
 )
-from legacy_restore.graph.plan import Opened
+from legacy_restore.graph.plan import Opened, file_stamps
 from legacy_restore.planning.spec import Part
 
 
@@ -76,5 +78,26 @@ def _stored_crcs(opened: Opened, key: str) -> Dict[TensorSlice, int]:
     if opened.checkpoint.has_crcs:
         return opened.checkpoint.slice_crcs(key)
     # It has to be read: from files opened for that, and closed again.
-    with open_checkpoint(opened.prefix + ".index") as again:
+    with reopened(opened) as again:
         return again.slice_crcs(key)
+
+
+@contextlib.contextmanager
+def reopened(opened: Opened) -> Iterator[Checkpoint]:
+    """Opens the files of a plan again, and closes them.
+
+    Raises:
+      CheckpointError: They cannot be read, or are no longer those of the plan: also
+        where they were replaced while they were read.
+    """
+    with open_checkpoint(opened.prefix + ".index") as again:
+        _raise_if_replaced(opened)
+        yield again
+        _raise_if_replaced(opened)
+
+
+def _raise_if_replaced(opened: Opened) -> None:
+    if file_stamps(opened.stamps) != dict(opened.stamps):
+        raise errors.CheckpointError(
+            f"the files of {opened.prefix} were replaced since the restore was planned"
+        )

@@ -257,6 +257,18 @@ def test_what_is_read_again_is_found_beside_a_directory_of_the_prefixs_name(
         assert statuses(restored.check()) == {"m/w": CheckStatus.EQUAL}
 
 
+def test_files_that_were_replaced_are_not_read_again(kind, tmp_path, without_checksums):
+    model = linear_model(kind, "m", tmp_path)
+    with lr.restore([model]) as restored:
+        bias = restored["m"].variables[1]
+        assign(restored, bias, restored.session.run(bias) + np.float32(1))
+        assert statuses(restored.check())["m/dense/bias"] == CheckStatus.CHANGED
+        restored["m"].save(model.checkpoint, overwrite=True)
+        rows = restored.check().rows
+        assert {row.status for row in rows} == {CheckStatus.UNPROVED}
+        assert all("replaced since" in row.reason for row in rows)
+
+
 def test_what_has_no_checksum_is_read_again(kind, tmp_path, without_checksums):
     with lr.restore([linear_model(kind, "m", tmp_path)]) as restored:
         assert set(statuses(restored.check()).values()) == {CheckStatus.EQUAL}

@@ -104,6 +104,24 @@ def test_entries_in_another_order_are_equal(used):
     assert len(buckets[0]) > 8  # It has grown: the bytes are others.
 
 
+def test_files_that_were_replaced_prove_nothing_of_a_table(kind, tmp_path):
+    build = tables(kind)
+    prefix = saved(tmp_path / "m", build)
+    with lr.restore([lr.Model("m", build, prefix)]) as restored:
+        made = dict(zip(("words", "vectors", "counts"), build.made))
+        restored.session.run(insert(restored, made["words"], [b"new"], [9]))
+        [weights] = restored["m"].variables
+        with restored.graph.as_default():
+            weights.load(np.float32([8, 9]), restored.session)
+        assert statuses(restored)["m/words-keys"] == "changed"
+        restored["m"].save(prefix, overwrite=True)
+        rows = {row.variable: row for row in restored.check().rows}
+        assert rows["m/w"].status.value == "changed"
+        for name in ("m/words-keys", "m/words-values"):
+            assert rows[name].status.value == "unproved"
+            assert "replaced since" in rows[name].reason
+
+
 def test_of_other_objects_only_equality_is_proved(kind, tmp_path):
     stored = {"halves/low": numbers([2], 1), "halves/high": numbers([2], 2)}
     model = lr.Model("m", with_object(kind, Halves), write(tmp_path / "m", stored))
