@@ -36,12 +36,13 @@ _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 def main(_: object) -> int:
     """Runs all cases; prints tables as they come, or JSON at the end."""
     # A benchmark that is terminated leaves no gigabytes behind either.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _terminate)
     results: List[Dict[str, Any]] = []
     try:
         for name in dict.fromkeys(_CASES.value):
             results += _results_of(CASES[name].scaled(_SCALE.value))
     except KeyboardInterrupt:
+        _tell("interrupted: what was not printed was not measured to its end")
         return 130
     except (BenchmarkError, OSError) as error:
         print(error, file=sys.stderr)
@@ -68,6 +69,11 @@ def _results_of(case: Case) -> List[Dict[str, Any]]:
 
 def _show(summary: Summary, environment: str) -> None:
     print(f"{summary}\n  rounds: {_ROUNDS.value}; {environment}\n", flush=True)
+
+
+def _terminate(number: int, _: object) -> None:
+    _tell(f"ended by signal {number}")
+    sys.exit(128 + number)
 
 
 def _tell(line: str) -> None:

@@ -174,7 +174,7 @@ def test_an_interrupted_benchmark_leaves_no_files(tmp_path, number, code):
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith(("interrupted", "ended by signal"))
     assert os.listdir(str(tmp_path)) == []
 
 
