@@ -91,8 +91,6 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
         objects = variables_lib.objects_by_operation(
             graph, [*created, *_collected_variables()]
         )
-        local_names = _local_names()
-        trainable_names = {variable.op.name for variable in tf.trainable_variables()}
         tables = tuple(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
         saveables = find_saveables(
             model.name,
@@ -109,10 +107,7 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     findings += build_findings.orphan_findings(model.name, variable_names, objects)
     created_here = [objects[name] for name in variable_names if name in objects]
     owned = variables_lib.group_parts(created_here)
-    described = [
-        variables_lib.describe(variable, model.scope, local_names, trainable_names)
-        for variable in owned.values()
-    ]
+    described = variables_lib.describe_all(graph, owned.values(), model.scope)
     spec = ModelSpec(
         name=model.name,
         scope=model.scope,
@@ -158,8 +153,3 @@ def _collected_variables() -> List[Any]:
         tf.GraphKeys.MODEL_VARIABLES,
     )
     return [item for key in keys for item in tf.get_collection(key)]
-
-
-def _local_names() -> Set[str]:
-    local = {v.op.name for v in tf.get_collection(tf.GraphKeys.LOCAL_VARIABLES)}
-    return local - {v.op.name for v in tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)}

@@ -81,7 +81,7 @@ def _check(
         return CheckRow(row.model, name, row.entry.key, CheckStatus.CHANGED, reason)
     try:
         opened = plan.opened[row.model]
-        if variable.is_complete:
+        if row.variable.is_complete:
             value = assemble(variable, values)
             is_equal = equals_stored(opened, row.entry, value)
         else:

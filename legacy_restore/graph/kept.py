@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
 from legacy_restore.graph.values import copied, read_parts
 from legacy_restore.graph.variables import OwnedVariable, is_resource
 from legacy_restore.report.findings import KINDS, Finding
@@ -108,10 +108,7 @@ def _check_shapes(values: Sequence[Tuple[Any, Any]]) -> None:
 def _put_back(session: Any, kept: Kept, values: Sequence[Tuple[Any, Any]]) -> None:
     if not values:
         return
-    # All barriers are open when no read has to be run for them.
-    feeds: Dict[Any, Any] = {
-        one.token: one.no_value() for one in [*kept.savers, *kept.others]
-    }
+    feeds = nothing_read([*kept.savers, *kept.others])
     feeds.update(values)
     assignments = [kept.savers[0].assignment_of(output) for output, _ in values]
     session.run(assignments, feeds)

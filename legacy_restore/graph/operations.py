@@ -29,6 +29,7 @@ from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.saver_operations import (
     ASSIGNMENTS,
     SaverOperations,
+    nothing_read,
     texts_of,
 )
 from legacy_restore.graph.tf import tf
@@ -143,7 +144,7 @@ class RestoreOperations:
             for one in other.savers
         ]
         return {
-            **{one.token: one.no_value() for one in others},
+            **nothing_read(others),
             **model.prefix_feeds(prefix),
             **model.key_feeds(keys),
         }
@@ -280,7 +281,6 @@ def _make_saver(
         write=made["SaveV2"],
         assign=graph.get_operation_by_name(definition.restore_op_name),
         variables=tuple(names[key] for key in keys),
-        keys=keys,
         objects=tuple(objects),
     )
 

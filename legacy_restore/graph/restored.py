@@ -13,13 +13,13 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph import calls
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
+from legacy_restore.graph.closing import closing_is
 from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reports import ModelReport, RestoreReport, model_report
 from legacy_restore.graph.saving import replace_variables, save_variables
 from legacy_restore.graph.swap import plan_swap, swapped
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.check_report import CheckReport
 
 
@@ -206,7 +206,7 @@ class Restored(Mapping[str, RestoredModel]):
 
     def _swap_model(self, model: RestoredModel, location: LocationLike) -> ModelReport:
         session = self.session
-        with self._closing_is_ours(), self._swapping:
+        with closing_is(self._closed()), self._swapping:
             before = self.plan, model.report
             plan = plan_swap(self.plan, model.name, location)
             report = model_report(plan[model.name])
@@ -222,21 +222,8 @@ class Restored(Mapping[str, RestoredModel]):
     @contextlib.contextmanager
     def _used(self) -> Iterator[None]:
         """Keeps swaps out while the session is used."""
-        with self._closing_is_ours(), self._gate.use():
+        with closing_is(self._closed()), self._gate.use():
             yield
-
-    @contextlib.contextmanager
-    def _closing_is_ours(self) -> Iterator[None]:
-        """Turns what TensorFlow says of a closed session into ``ClosedError``."""
-        try:
-            yield
-        except tf.errors.CancelledError as error:
-            raise self._closed() from error
-        except RuntimeError as error:
-            # TensorFlow has no type of its own for it (BaseSession._run).
-            if "closed Session" in str(error):
-                raise self._closed() from error
-            raise
 
     def _closed(self) -> errors.ClosedError:
         return errors.ClosedError(

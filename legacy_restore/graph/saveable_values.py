@@ -10,7 +10,7 @@ import numpy as np
 from legacy_restore import errors
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
 from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import copied
@@ -68,7 +68,7 @@ def has_entries(session: Any, owned: OwnedSaveable) -> bool:
 
 def _feeds(savers: Sequence[SaverOperations], values: Dict[str, Any]) -> Dict[Any, Any]:
     """What to feed so that nothing is read, and given values are restored."""
-    feeds = {one.token: one.no_value() for one in savers}
+    feeds = nothing_read(savers)
     for one in savers:
         feeds.update(one.values_read(values))
     return feeds
@@ -83,10 +83,10 @@ def _values(session: Any, owned: Any) -> Dict[str, np.ndarray]:
         finding = Finding(
             KINDS["saveable-object"],
             owned.rows[0].name,
-            f"its values cannot be kept meanwhile: {reason_of(error)}",
-            hint="restore again, from this checkpoint",
+            f"it does not give its values: {reason_of(error)}",
+            hint="restore into a new session, from this checkpoint",
         )
-        text = "the weights cannot be swapped; nothing was changed"
+        text = "the values cannot be kept meanwhile; nothing was changed"
         raise errors.RestoreError(
             refusal_text(text, [finding]), findings=[finding]
         ) from error

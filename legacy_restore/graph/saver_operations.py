@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
 import numpy as np
 
@@ -26,7 +26,6 @@ class SaverOperations:
       assign: The operation that runs all assignments.
       variables: The name of the variable that each of the read's outputs is a value
         of, or a part of one.
-      keys: The key of each output.
       objects: The saveable objects among what it saves and restores.
     """
 
@@ -36,7 +35,6 @@ class SaverOperations:
     write: Any
     assign: Any
     variables: Tuple[str, ...]
-    keys: Tuple[str, ...]
     objects: Tuple[RenamedSaveable, ...] = ()
 
     @property
@@ -73,6 +71,11 @@ class SaverOperations:
                 return operation
             found += [one for made in operation.outputs for one in made.consumers()]
         raise AssertionError(f"{output.name} is assigned to no variable")
+
+
+def nothing_read(savers: Iterable[SaverOperations]) -> Dict[Any, Any]:
+    """Returns what to feed so that the barrier waits for no read of some Savers."""
+    return {one.token: one.no_value() for one in savers}
 
 
 def texts_of(constant: Any) -> List[str]:

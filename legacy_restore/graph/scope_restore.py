@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph import build_findings, scopes
+from legacy_restore.graph.closing import closing_is
 from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.kept import Kept, values_kept
@@ -301,15 +302,8 @@ def _in_session(session: Any, planned: _ScopePlan) -> ModelReport:
 
 def _carry_out(session: Any, planned: _ScopePlan) -> ModelReport:
     refuse_if_changed({planned.spec.name: planned.opened})
-    try:
+    with closing_is(errors.ClosedError("the session was closed")):
         _restore(session, planned)
-    except tf.errors.CancelledError as error:
-        raise errors.ClosedError("the session was closed meanwhile") from error
-    except RuntimeError as error:
-        # TensorFlow has no type of its own for it (BaseSession._run).
-        if "closed Session" in str(error):
-            raise errors.ClosedError("the session was closed") from error
-        raise
     return model_report(planned.plan)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import difflib
 import threading
-from typing import Any, Dict, List, Sequence, Set, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph import variables as variables_lib
@@ -50,7 +50,7 @@ def scope_variables(scope: Any, *, graph: Any = None) -> List[Any]:
       UsageError: The scope is no name.
     """
     graph = graph_of(graph)
-    local = local_names(graph)
+    local = variables_lib.local_names(graph)
     return [
         variable
         for variable in _objects_in(graph, scope_name(scope)).values()
@@ -236,27 +236,13 @@ def describe_scope(
       saveables: Its saveable objects.
       **more: Rules and waivers.
     """
-    local = local_names(graph)
-    trainable = {
-        v.op.name for v in graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
-    }
-    described = [
-        variables_lib.describe(variable, scope, local, trainable)
-        for variable in owned.values()
-    ]
+    described = variables_lib.describe_all(graph, owned.values(), scope)
     return ModelSpec(
         name=scope or ROOT,
         scope=scope,
         variables=(*described, *(row for one in saveables for row in one.rows)),
         **more,
     )
-
-
-def local_names(graph: Any) -> Set[str]:
-    """Returns the names of the variables that are local and not global."""
-    local = {v.op.name for v in graph.get_collection(tf.GraphKeys.LOCAL_VARIABLES)}
-    globals_ = graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
-    return local - {v.op.name for v in globals_}
 
 
 def _objects_in(graph: Any, scope: str) -> Dict[str, Any]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple
 
 import numpy as np
 
 from legacy_restore.checkpoint import TensorSlice
-from legacy_restore.checkpoint.slices import count_elements, count_stored
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.spec import Part, Shape, VariableSpec
 
@@ -87,14 +86,6 @@ class OwnedVariable:
         """Whether it is made of parts, be it a single one."""
         return bool(self.offsets)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether its parts make up the whole; slots of parts may be named alone."""
-        places = [piece.place for piece in pieces_of(self)]
-        return not places or count_stored((), places) == count_elements(
-            [size or 0 for size in self.shape or ()]
-        )
-
 
 def group_parts(variables: Sequence[Any]) -> Dict[str, OwnedVariable]:
     """Puts the parts of partitioned variables together.
@@ -162,6 +153,29 @@ def pieces_of(owned: OwnedVariable) -> Tuple[Part, ...]:
         Part(part.op.name, TensorSlice(offset, tuple(part.shape.as_list())))
         for part, offset in zip(owned.parts, owned.offsets)
     )
+
+
+def local_names(graph: Any) -> Set[str]:
+    """Returns the names of the variables that are local and not global."""
+    local = graph.get_collection(tf.GraphKeys.LOCAL_VARIABLES)
+    not_local = graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
+    return {v.op.name for v in local} - {v.op.name for v in not_local}
+
+
+def describe_all(
+    graph: Any, owned: Iterable[OwnedVariable], scope: str
+) -> List[VariableSpec]:
+    """Returns what a plan needs to know of variables of a graph.
+
+    Args:
+      graph: The graph; its collections tell which are local, and which trainable.
+      owned: The variables.
+      scope: The scope of their model.
+    """
+    local = local_names(graph)
+    trained = graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    trainable = {variable.op.name for variable in trained}
+    return [describe(variable, scope, local, trainable) for variable in owned]
 
 
 def describe(

@@ -89,9 +89,9 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         return _ambiguous(model, wanted, source, view, full, findings)
     leftovers = _left(model, source, view, choice)
     left = [source.entries[key] for key in leftovers.weights]
-    matched, row_findings = _rows(model, view, choice, left)
+    matched, of_rows = _rows(model, view, choice, left)
     averaged = judge_averages(model, source, view, choice.table, matched)
-    findings += row_findings
+    findings += of_rows
     findings += _with_rule_for_averages(averaged, model, source, choice)
     findings += leftovers.findings
     if not model.rules:

@@ -45,7 +45,6 @@ def kept_of(made):
         write=by_type["SaveV2"],
         assign=graph.get_operation_by_name(saver.saver_def.restore_op_name),
         variables=keys,
-        keys=keys,
     )
     add_barrier([saver_operations], operations)
     owned = {one.op.name: OwnedVariable(one.op.name, (one,), None) for one in made}
