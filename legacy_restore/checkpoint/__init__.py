@@ -1,9 +1,10 @@
 """Finding and reading checkpoints, without TensorFlow."""
 
-from legacy_restore.checkpoint.checkpoint import Checkpoint, TensorEntry
+from legacy_restore.checkpoint.checkpoint import Checkpoint
 from legacy_restore.checkpoint.location import Location, resolve_location
 from legacy_restore.checkpoint.opening import open_checkpoint
 from legacy_restore.checkpoint.slices import TensorSlice
+from legacy_restore.checkpoint.tensor_entry import TensorEntry
 
 __all__ = [
     "Checkpoint",

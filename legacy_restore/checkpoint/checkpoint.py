@@ -3,67 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import difflib
 import hashlib
 import threading
 from types import TracebackType
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple, Type
-
-import numpy as np
+from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Type
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
-from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.location import Location
-from legacy_restore.checkpoint.slices import (
-    TensorSlice,
-    count_elements,
-    count_stored,
-)
+from legacy_restore.checkpoint.reader import TensorReader
+from legacy_restore.checkpoint.slices import TensorSlice
+from legacy_restore.checkpoint.tensor_entry import TensorEntry
 from legacy_restore.report.findings import Finding
 
-
-@dataclasses.dataclass(frozen=True)
-class TensorEntry:
-    """What a checkpoint says about one tensor, without its values.
-
-    Attributes:
-      key: The tensor's name inside the checkpoint.
-      dtype: TensorFlow's name of the dtype, such as ``bfloat16`` or ``string``.
-      shape: The shape of the whole tensor.
-      nbytes: Bytes stored for it, over all slices.
-      shard: Number of the data file, or None for a partitioned tensor.
-      slices: The parts of a partitioned tensor, else empty.
-      crc32c: Masked CRC32C as stored, or None for a partitioned tensor, whose slices
-        have one each.
-    """
-
-    key: str
-    dtype: str
-    shape: Tuple[int, ...]
-    nbytes: int
-    shard: Optional[int]
-    slices: Tuple[TensorSlice, ...]
-    crc32c: Optional[int]
-
-    @property
-    def num_elements(self) -> int:
-        """Number of elements, 1 for a scalar."""
-        return count_elements(self.shape)
-
-    @property
-    def num_stored(self) -> int:
-        """Number of elements that are in the file."""
-        return count_stored(self.shape, self.slices)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the slices make up the whole tensor; TensorFlow writes some alone."""
-        return self.num_stored == self.num_elements
+if TYPE_CHECKING:  # Listing what a checkpoint holds does without it.
+    import numpy as np
 
 
-class Checkpoint(Mapping[str, np.ndarray]):
+class Checkpoint(Mapping[str, "np.ndarray"]):
     """A checkpoint on disk: keys to NumPy arrays, read when asked for.
 
     The keys are those that TensorFlow lists, sorted. Reading a tensor verifies its
@@ -81,31 +39,28 @@ class Checkpoint(Mapping[str, np.ndarray]):
       format: ``"V2"``.
     """
 
-    def __init__(self, bundle: Bundle, location: Location) -> None:
+    def __init__(self, reader: TensorReader, location: Location) -> None:
         """Wraps an open reader; ``open_checkpoint`` is the way to get one."""
-        self._bundle = bundle
+        self._reader = reader
         self._is_closed = False
         self._digest: Optional[str] = None
         self._digest_lock = threading.Lock()
+        entries = reader.tensor_entries()
         self._entries: Dict[str, TensorEntry] = {
-            key: _entry_of(bundle, key) for key in sorted(bundle.entries)
+            key: entries[key] for key in sorted(entries)
         }
         self.location = location
-        self.format = bundle.format
+        self.format = reader.format
 
     @property
     def prefix(self) -> str:
         """The path stem that TensorFlow's own functions take."""
-        return self._bundle.prefix
+        return self._reader.prefix
 
     @property
     def findings(self) -> List[Finding]:
         """What there is to say about the location, the files' sizes and the slices."""
-        return [
-            *self.location.findings,
-            *self._bundle.file_findings(),
-            *self._bundle.incomplete_findings(),
-        ]
+        return [*self.location.findings, *self._reader.findings()]
 
     @property
     def digest(self) -> str:
@@ -155,7 +110,7 @@ class Checkpoint(Mapping[str, np.ndarray]):
     @property
     def has_crcs(self) -> bool:
         """Whether ``slice_crcs`` knows all checksums without reading a tensor."""
-        return not self._bundle.header.is_big_endian
+        return self._reader.has_crcs
 
     def slice_crcs(self, key: str) -> Dict[TensorSlice, int]:
         """Returns the CRC32C, unmasked, of each part in which a tensor is stored.
@@ -168,11 +123,10 @@ class Checkpoint(Mapping[str, np.ndarray]):
         """
         entry = self.entry(key)
         if entry.slices and self.has_crcs:
-            stored = self._bundle.slices[key]
-            return {one.part: checksum.unmask(one.entry.crc32c) for one in stored}
+            return self._reader.stored_crcs(key)
         if not entry.is_complete:
             with self._while_open():
-                read = self._bundle.read_slices(key)
+                read = self._reader.read_slices(key)
                 return {part: checksum.tensor_crc(values) for part, values in read}
         whole = TensorSlice((0,) * len(entry.shape), entry.shape)
         return {whole: self.contents_crc(key)}
@@ -185,16 +139,16 @@ class Checkpoint(Mapping[str, np.ndarray]):
             their checksum.
         """
         with self._while_open():
-            self._bundle.verify(self.entry(key).key)
+            self._reader.verify(self.entry(key).key)
 
     def paths(self) -> List[str]:
         """Returns the paths of the files that it consists of."""
-        return self._bundle.paths()
+        return self._reader.paths()
 
     def close(self) -> None:
         """Closes the files; may be called twice."""
         self._is_closed = True
-        self._bundle.close()
+        self._reader.close()
 
     def __getitem__(self, key: str) -> np.ndarray:
         """Reads a tensor; strings come as an object array of ``bytes``.
@@ -209,7 +163,7 @@ class Checkpoint(Mapping[str, np.ndarray]):
           ClosedError: The checkpoint was closed.
         """
         with self._while_open():
-            return self._bundle.read(self.entry(key).key)
+            return self._reader.read(self.entry(key).key)
 
     @contextlib.contextmanager
     def _while_open(self) -> Iterator[None]:
@@ -270,17 +224,3 @@ class Checkpoint(Mapping[str, np.ndarray]):
         return ",".join(
             f"{list(start)}{list(shape)}{crc:08x}" for start, shape, crc in parts
         )
-
-
-def _entry_of(bundle: Bundle, key: str) -> TensorEntry:
-    whole = bundle.entries[key]
-    slices = bundle.slices.get(key, ())
-    return TensorEntry(
-        key=key,
-        dtype=whole.dtype.name,
-        shape=whole.shape,
-        nbytes=sum(part.entry.size for part in slices) if slices else whole.size,
-        shard=None if slices else whole.shard,
-        slices=tuple(part.part for part in slices),
-        crc32c=None if slices else whole.crc32c,
-    )

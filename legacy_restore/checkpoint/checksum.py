@@ -11,10 +11,12 @@ elements; that of a string tensor the lengths of its elements, each as a little-
 from __future__ import annotations
 
 import struct
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 import google_crc32c
-import numpy as np
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MASK_DELTA = 0xA282EAD8
 _CHUNK_BYTES = 1 << 20
@@ -66,6 +68,8 @@ def tensor_crc(array: np.ndarray) -> int:
       array: The values in any memory layout, of any dtype whose elements have a fixed
         size, or an object array of ``bytes`` for a string tensor.
     """
+    import numpy as np
+
     if array.dtype == object:
         return _string_tensor_crc(array)
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)

@@ -8,8 +8,8 @@ import re
 from typing import Dict, List, NamedTuple, Optional
 
 from legacy_restore import errors
-from legacy_restore.checkpoint.bundle import Bundle
-from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.checkpoint.formats import open_reader
+from legacy_restore.report.findings import KINDS, Finding, errors_of
 
 _STEP = re.compile(r"(?P<stem>.+)-(?P<step>\d+)", re.DOTALL)
 _INDEX = ".index"
@@ -77,7 +77,7 @@ def incompleteness(prefix: str) -> Optional[str]:
     The index is read and the data files are looked at, not read.
     """
     try:
-        bundle = Bundle(prefix)
+        reader = open_reader(prefix)
     except errors.UnsupportedCheckpointError:
         return None  # Whole, as far as one can tell; opening it says what is lacking.
     except errors.MissingDependencyError:
@@ -86,7 +86,8 @@ def incompleteness(prefix: str) -> Optional[str]:
         return "it is not there"
     except errors.CheckpointError as error:
         return error.message
-    faults = bundle.file_findings()
+    faults = errors_of(reader.findings())
+    reader.close()
     if not faults:
         return None
     return f"{os.path.basename(faults[0].subject)}: {faults[0].kind.title}"

@@ -8,11 +8,12 @@ The numbers are those of ``tensorflow/core/framework/types.proto``; the names th
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Mapping, Optional
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from legacy_restore import errors
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,8 @@ class DType:
             raise errors.UnsupportedCheckpointError(
                 f"dtype {self.name} has no NumPy counterpart and is not read"
             )
+        import numpy as np
+
         if not self.in_ml_dtypes:
             return np.dtype(self.numpy_name)
         try:
@@ -63,8 +66,8 @@ def _plain(number: int, name: str, itemsize: int) -> DType:
     return DType(number, name, itemsize, name)
 
 
-def _quantized(number: int, name: str, numpy_name: str) -> DType:
-    return DType(number, name, np.dtype(numpy_name).itemsize, numpy_name)
+def _quantized(number: int, name: str, itemsize: int, numpy_name: str) -> DType:
+    return DType(number, name, itemsize, numpy_name)
 
 
 def _extended(number: int, name: str, itemsize: int = 1) -> DType:
@@ -82,12 +85,12 @@ _ALL = (
     _plain(8, "complex64", 8),
     _plain(9, "int64", 8),
     _plain(10, "bool", 1),
-    _quantized(11, "qint8", "int8"),
-    _quantized(12, "quint8", "uint8"),
-    _quantized(13, "qint32", "int32"),
+    _quantized(11, "qint8", 1, "int8"),
+    _quantized(12, "quint8", 1, "uint8"),
+    _quantized(13, "qint32", 4, "int32"),
     _extended(14, "bfloat16", 2),
-    _quantized(15, "qint16", "int16"),
-    _quantized(16, "quint16", "uint16"),
+    _quantized(15, "qint16", 2, "int16"),
+    _quantized(16, "quint16", 2, "uint16"),
     _plain(17, "uint16", 2),
     _plain(18, "complex128", 16),
     _plain(19, "float16", 2),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.checkpoint import Checkpoint
+from legacy_restore.checkpoint.formats import open_reader
 from legacy_restore.checkpoint.location import LocationLike, resolve_location
 
 
@@ -28,4 +28,4 @@ def open_checkpoint(location: LocationLike) -> Checkpoint:
         not installed.
     """
     resolved = resolve_location(location)
-    return Checkpoint(Bundle(resolved.prefix), resolved)
+    return Checkpoint(open_reader(resolved.prefix), resolved)

@@ -7,7 +7,7 @@ import argparse
 from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.cli import output
 from legacy_restore.errors import exit_code_of
-from legacy_restore.planning.contents import contents_of
+from legacy_restore.examining.contents import contents_of
 
 NAME = "inspect"
 HELP = "Show what is in a checkpoint: keys, dtypes, shapes, classes, totals."

@@ -324,8 +324,8 @@ def test_slices_that_do_not_make_up_the_whole_are_read_one_by_one(
     builder = BundleBuilder(is_big_endian=is_big_endian)
     builder.add_sliced("t", TABLE, [ROWS[0], ROWS[2]]).add("u", np.float32(1))
     bundle = open_bundle(builder.write(prefix))
-    assert not bundle.is_complete("t")
-    assert bundle.is_complete("u")
+    assert not bundle.tensor_entries()["t"].is_complete
+    assert bundle.tensor_entries()["u"].is_complete
     read = {part.start[0]: values for part, values in bundle.read_slices("t")}
     assert read[0].tolist() == TABLE[:3].tolist()
     assert read[5].tolist() == TABLE[5:].tolist()
@@ -380,7 +380,7 @@ def test_slice_behind_the_shape_is_refused(prefix):
 
 def test_shape_larger_than_the_slices_allocates_nothing(prefix, open_bundle):
     bundle = open_bundle(damaged(prefix, EXPLICIT_ROWS, shape=(6, 1 << 40)))
-    assert not bundle.is_complete("t")
+    assert not bundle.tensor_entries()["t"].is_complete
     with memory_below(1 << 20), pytest.raises(errors.UnsupportedCheckpointError):
         bundle.read("t")
 

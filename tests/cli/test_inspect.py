@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from legacy_restore.checkpoint import open_checkpoint
-from legacy_restore.planning.contents import contents_of
+from legacy_restore.examining.contents import contents_of
 from tests.checkpoint import builders, golden
 from tests.cli.commands import DIGITS, run
 from tests.conftest import ROOT

@@ -159,7 +159,7 @@ class Contents:
 
     def __str__(self) -> str:
         """Returns tensors, totals and findings as text."""
-        from legacy_restore.planning.contents_text import contents_text
+        from legacy_restore.examining.contents_text import contents_text
 
         return contents_text(self)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import List, Sequence, Union
 
+from legacy_restore.examining.contents import ClassTotal, Contents, ContentsRow
 from legacy_restore.mapping.classify import Classified
-from legacy_restore.planning.contents import ClassTotal, Contents, ContentsRow
 from legacy_restore.planning.spec import type_text
 from legacy_restore.report.refusal import finding_lines
 from legacy_restore.report.table import align, human_bytes, printable

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from legacy_restore.checkpoint import Location, TensorSlice, open_checkpoint
-from legacy_restore.mapping.classify import TensorClass, classify
-from legacy_restore.planning.contents import (
+from legacy_restore.examining.contents import (
     JSON_VERSION,
     ClassTotal,
     Contents,
@@ -16,6 +15,7 @@ from legacy_restore.planning.contents import (
     Total,
     contents_of,
 )
+from legacy_restore.mapping.classify import TensorClass, classify
 from legacy_restore.report.findings import KINDS, Finding
 from tests.checkpoint import golden
 from tests.planning.specs import entry

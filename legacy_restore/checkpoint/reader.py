@@ -1,0 +1,94 @@
+"""What every format's reader gives: a checkpoint is the same thing to all callers."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, Dict, Iterator, List, Tuple
+
+from legacy_restore.checkpoint.slices import TensorSlice
+from legacy_restore.checkpoint.tensor_entry import TensorEntry
+from legacy_restore.report.findings import Finding
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class TensorReader(abc.ABC):
+    """The tensors of one checkpoint, read when asked for, from several threads at once.
+
+    Attributes:
+      format: Name of the format, such as ``"V2"``.
+      prefix: What TensorFlow's own functions take to read the same files.
+    """
+
+    format: ClassVar[str]
+    prefix: str
+
+    @abc.abstractmethod
+    def tensor_entries(self) -> Dict[str, TensorEntry]:
+        """Returns what the files say about each tensor, by key."""
+
+    @abc.abstractmethod
+    def paths(self) -> List[str]:
+        """Returns the paths of all files, those that list the tensors first."""
+
+    @abc.abstractmethod
+    def findings(self) -> List[Finding]:
+        """Returns what there is to say about the files without reading a tensor."""
+
+    @property
+    @abc.abstractmethod
+    def has_crcs(self) -> bool:
+        """Whether each tensor or slice has a CRC32C in this machine's byte order."""
+
+    @abc.abstractmethod
+    def stored_crcs(self, key: str) -> Dict[TensorSlice, int]:
+        """Returns the stored CRC32C, unmasked, of each slice of a partitioned tensor.
+
+        To be called only where ``has_crcs`` is true.
+        """
+
+    @abc.abstractmethod
+    def read(self, key: str) -> np.ndarray:
+        """Reads a tensor, assembled from its slices where it is partitioned.
+
+        Args:
+          key: One of ``tensor_entries``.
+
+        Returns:
+          The values in the byte order of this machine; strings as an object array of
+          ``bytes``.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype, or only some slices
+            of the tensor are stored.
+          MissingDependencyError: The dtype needs ``ml_dtypes``.
+        """
+
+    @abc.abstractmethod
+    def read_slices(self, key: str) -> Iterator[Tuple[TensorSlice, np.ndarray]]:
+        """Reads the slices of a partitioned tensor, one after the other.
+
+        Yields:
+          Each slice and its values, as ``read`` gives them.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype.
+          MissingDependencyError: The dtype needs ``ml_dtypes``.
+        """
+
+    @abc.abstractmethod
+    def verify(self, key: str) -> None:
+        """Reads a tensor's bytes and compares them with their checksums.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Closes the files; may be called twice."""

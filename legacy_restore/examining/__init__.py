@@ -1,0 +1,1 @@
+"""Looking into checkpoints: what is in them, what is wrong; no TensorFlow."""
