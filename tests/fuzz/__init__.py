@@ -1,0 +1,1 @@
+"""Damages small checkpoints at random and looks at them: ``python -m tests.fuzz``."""
