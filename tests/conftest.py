@@ -2,11 +2,17 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
 
 # TensorFlow reads it when it is imported, which some test modules do at their top.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A shell starts what runs in its background with interrupts ignored, and children
+# inherit that: tests that interrupt a program would wait for nothing.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
