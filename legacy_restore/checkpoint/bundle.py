@@ -8,6 +8,7 @@ point (``tensorflow/core/util/tensor_bundle/tensor_bundle.h``).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
@@ -15,8 +16,13 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.bundle_index import read_index
 from legacy_restore.checkpoint.entries import BundleEntry
-from legacy_restore.checkpoint.faults import corrupt_tensor, incomplete_tensor
-from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.faults import (
+    corrupt,
+    corrupt_tensor,
+    incomplete_tensor,
+    not_there,
+)
+from legacy_restore.checkpoint.files import PositionedFile, identity_of
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
 from legacy_restore.checkpoint.tensor_entry import TensorEntry
@@ -28,6 +34,13 @@ from legacy_restore.report.table import cut_names
 # is imported where a tensor is read.
 if TYPE_CHECKING:
     import numpy as np
+
+
+# More files than that are opened when they are read: a process may open 1,024 in all.
+_MAX_OPENED_AT_ONCE = 128
+
+# Writing a checkpoint takes far longer than opening one.
+_MAX_ATTEMPTS = 5
 
 
 class Bundle(TensorReader):
@@ -43,21 +56,24 @@ class Bundle(TensorReader):
     format = "V2"
 
     def __init__(self, prefix: str) -> None:
-        """Reads the index; opens no data file.
+        """Reads the index and opens the data files.
+
+        They stay readable then, whatever a training job deletes or writes anew under
+        the same prefix. Data files that are not there are findings.
 
         Args:
           prefix: Path stem of the files, ``<prefix>.index`` among them.
 
         Raises:
-          LocationError: There is no index.
+          LocationError: There is no index, or the checkpoint was deleted meanwhile.
           CorruptCheckpointError: The index is damaged.
           UnsupportedCheckpointError: The index needs another reader.
           MissingDependencyError: The index is compressed and ``cramjam`` is missing.
         """
         self.prefix = prefix
-        self.header, self.entries, self.slices = read_index(prefix + ".index")
         self._files: Dict[int, PositionedFile] = {}
         self._files_lock = threading.Lock()
+        self._open()
 
     def close(self) -> None:
         """Closes the data files that were opened; may be called twice."""
@@ -189,6 +205,31 @@ class Bundle(TensorReader):
         message = f"of {count} only some slices are in the file: {cut_names(keys)}"
         return [Finding(KINDS["incomplete-tensor"], self.prefix, message)]
 
+    def _open(self) -> None:
+        path = self.prefix + ".index"
+        for _ in range(_MAX_ATTEMPTS):
+            index = read_index(path)
+            self.header, self.entries, self.slices = index[:3]
+            is_whole = self._open_shards()
+            now = identity_of(path)
+            # TensorFlow deletes the index first, and writes it last.
+            if now == index.identity or (now is None and is_whole):
+                return
+            self.close()
+            self._files.clear()
+            if now is None:
+                raise not_there(path, "it was deleted while it was opened")
+        raise corrupt(path, f"it was written anew {_MAX_ATTEMPTS} times meanwhile")
+
+    def _open_shards(self) -> bool:
+        """Opens the data files that tensors are in; returns whether all are open."""
+        stored = (one for key in self.entries for one in self._stored_entries(key))
+        shards = sorted({entry.shard for entry in stored})
+        for shard in shards[:_MAX_OPENED_AT_ONCE]:
+            with contextlib.suppress(FormatError):  # It is a finding.
+                self._file(shard)
+        return len(self._files) == len(shards)
+
     def _tensor_entry(self, key: str) -> TensorEntry:
         whole = self.entries[key]
         slices = self.slices.get(key, ())
@@ -213,7 +254,8 @@ class Bundle(TensorReader):
         path = self.shard_path(shard)
         names = f"{len(set(keys))} tensors, {keys[0]} among them"
         try:
-            size = os.stat(path).st_size
+            is_open = shard in self._files
+            size = self._files[shard].size if is_open else os.stat(path).st_size
         except OSError as error:
             return Finding(
                 KINDS["shard-missing"],

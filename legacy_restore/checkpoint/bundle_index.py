@@ -15,7 +15,7 @@ from legacy_restore.checkpoint.entries import (
     parse_header,
 )
 from legacy_restore.checkpoint.faults import faults_of, not_there
-from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.files import FileIdentity, PositionedFile
 from legacy_restore.checkpoint.slices import TensorSlice, any_overlap, slice_key
 from legacy_restore.checkpoint.table import Pair, read_table
 from legacy_restore.checkpoint.wire import FormatError
@@ -39,11 +39,13 @@ class BundleIndex(NamedTuple):
       header: What it says about the whole.
       entries: What it says about each tensor, by key, in the index's order.
       slices: The slices of each partitioned tensor, by key.
+      identity: Which file it was read from.
     """
 
     header: BundleHeader
     entries: Mapping[str, BundleEntry]
     slices: Mapping[str, List[Slice]]
+    identity: FileIdentity
 
 
 def read_index(path: str) -> BundleIndex:
@@ -55,27 +57,30 @@ def read_index(path: str) -> BundleIndex:
       UnsupportedCheckpointError: It needs another reader.
       MissingDependencyError: It is compressed and ``cramjam`` is missing.
     """
-    pairs = _read_pairs(path)
     with faults_of(path):
+        file = _open(path)
+        try:
+            pairs = _read_pairs(file)
+        finally:
+            file.close()
         header = _header_of(pairs)
         by_key = {pair.key: _parse(pair) for pair in pairs[1:]}
         _check_shards(header, by_key)
         slices = _collect_slices(by_key)
-        return BundleIndex(header, _listed(by_key), slices)
+        return BundleIndex(header, _listed(by_key), slices, file.identity)
 
 
-def _read_pairs(path: str) -> List[Pair]:
-    with faults_of(path):
-        try:
-            file = PositionedFile(path)
-        except OSError as error:
-            raise not_there(path, str(error.strerror)) from error
-        try:
-            if file.size > _MAX_INDEX_BYTES:
-                raise FormatError(f"{file.size} bytes are too many for an index")
-            return list(read_table(file))
-        finally:
-            file.close()
+def _open(path: str) -> PositionedFile:
+    try:
+        return PositionedFile(path)
+    except OSError as error:
+        raise not_there(path, str(error.strerror)) from error
+
+
+def _read_pairs(file: PositionedFile) -> List[Pair]:
+    if file.size > _MAX_INDEX_BYTES:
+        raise FormatError(f"{file.size} bytes are too many for an index")
+    return list(read_table(file))
 
 
 def _header_of(pairs: List[Pair]) -> BundleHeader:

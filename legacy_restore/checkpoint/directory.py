@@ -14,6 +14,9 @@ from legacy_restore.report.findings import KINDS, Finding, errors_of
 _STEP = re.compile(r"(?P<stem>.+)-(?P<step>\d+)", re.DOTALL)
 _INDEX = ".index"
 
+# How often to look again at a directory in which a training job writes.
+_MAX_ATTEMPTS = 5
+
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
@@ -99,17 +102,32 @@ class Newest(NamedTuple):
     Attributes:
       whole: The one with the highest step of each stem.
       faults: Why those with higher steps were passed over, the highest first.
+      among: All checkpoints of the directory, by stem and step.
     """
 
     whole: List[Candidate]
     faults: Dict[Candidate, str]
+    among: List[Candidate]
 
 
-def newest_whole(candidates: List[Candidate]) -> Newest:
+def newest_in(directory: str) -> Newest:
     """Finds for each stem the complete checkpoint with the highest step.
 
-    From the highest step down: a directory may hold hundreds of others.
+    Raises:
+      LocationError: The directory cannot be listed.
     """
+    candidates = list_candidates(directory)
+    for _ in range(_MAX_ATTEMPTS):
+        found = _newest_whole(candidates)
+        before, candidates = candidates, list_candidates(directory)
+        # A training job may have deleted all that were there, and written others.
+        if found.whole or candidates == before:
+            break
+    return found
+
+
+def _newest_whole(candidates: List[Candidate]) -> Newest:
+    # From the highest step down: a directory may hold hundreds of others.
     whole: Dict[str, Candidate] = {}
     faults: Dict[Candidate, str] = {}
     for one in reversed(candidates):
@@ -119,4 +137,4 @@ def newest_whole(candidates: List[Candidate]) -> Newest:
                 whole[one.stem] = one
             else:
                 faults[one] = reason
-    return Newest(list(reversed(list(whole.values()))), faults)
+    return Newest(list(reversed(list(whole.values()))), faults, candidates)

@@ -10,8 +10,25 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from typing import NamedTuple, Optional
 
 from legacy_restore.checkpoint.wire import FormatError
+
+
+class FileIdentity(NamedTuple):
+    """What tells a file from another one that takes its path.
+
+    Attributes:
+      device: Number of the file system.
+      inode: Number of the file there.
+      size: Size in bytes.
+      modified: When it was written to, in nanoseconds.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified: int
 
 
 class PositionedFile:
@@ -20,6 +37,7 @@ class PositionedFile:
     Attributes:
       path: The path that was opened.
       size: Size in bytes when it was opened.
+      identity: Which file it was when it was opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,7 +55,8 @@ class PositionedFile:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise FormatError("not a regular file")
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115
-        self.size = os.fstat(self._file.fileno()).st_size
+        self.identity = _identity(os.fstat(self._file.fileno()))
+        self.size = self.identity.size
         self._seek_lock = threading.Lock()
 
     def close(self) -> None:
@@ -94,3 +113,17 @@ class PositionedFile:
         with self._seek_lock:  # Windows and macOS before Python 3.7 have no preadv.
             self._file.seek(offset)
             return self._file.readinto(target) or 0
+
+
+def identity_of(path: str) -> Optional[FileIdentity]:
+    """Returns which file a path leads to now; None where it leads to none."""
+    try:
+        return _identity(os.stat(path))
+    except OSError:
+        return None
+
+
+def _identity(status: os.stat_result) -> FileIdentity:
+    return FileIdentity(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    )

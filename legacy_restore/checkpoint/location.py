@@ -226,8 +226,7 @@ def _stale(state_file: str, reason: str) -> Finding:
 def _at_highest_step(
     given: str, directory: str, findings: Tuple[Finding, ...]
 ) -> Location:
-    candidates = directories.list_candidates(directory or os.curdir)
-    newest, faults = directories.newest_whole(candidates)
+    newest, faults, candidates = directories.newest_in(directory or os.curdir)
     if not newest:
         raise near_misses.nothing_whole(given, directory, faults, findings)
     if len(newest) > 1:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import List
+
+from legacy_restore import errors
 from legacy_restore.checkpoint.checkpoint import Checkpoint
+from legacy_restore.checkpoint.faults import not_there
 from legacy_restore.checkpoint.formats import open_reader
-from legacy_restore.checkpoint.location import LocationLike, resolve_location
+from legacy_restore.checkpoint.location import (
+    Location,
+    LocationLike,
+    resolve_location,
+)
+from legacy_restore.report.findings import KINDS, Finding
+
+# A training job deletes its oldest checkpoint with each one that it writes.
+_MAX_ATTEMPTS = 5
+
+_DELETED = "it was deleted while it was opened"
 
 
 def open_checkpoint(location: LocationLike) -> Checkpoint:
     """Opens a checkpoint for reading, without TensorFlow.
 
-    The index is read and verified at once, tensors when they are asked for.
+    The index is read and verified at once, tensors when they are asked for. What is
+    open stays readable, even if a training job deletes or overwrites the files. When
+    the newest checkpoint of a directory is deleted while it is opened, the one that is
+    the newest then is taken, and ``findings`` say so.
 
     Args:
       location: A prefix, any file of the checkpoint, a directory, ``dir@latest``,
@@ -20,7 +38,8 @@ def open_checkpoint(location: LocationLike) -> Checkpoint:
       A read-only mapping from keys to arrays, and a context manager.
 
     Raises:
-      LocationError: No checkpoint is there, or several could be meant.
+      LocationError: No checkpoint is there, several could be meant, or the one with
+        this prefix was deleted while it was opened.
       CorruptCheckpointError: The index is damaged. Faults of the data files are in
         ``findings`` and raised when an affected tensor is read.
       UnsupportedCheckpointError: The checkpoint is of a kind that is not read.
@@ -28,4 +47,25 @@ def open_checkpoint(location: LocationLike) -> Checkpoint:
         not installed.
     """
     resolved = resolve_location(location)
-    return Checkpoint(open_reader(resolved.prefix), resolved)
+    vanished: List[Finding] = []
+    while True:
+        try:
+            reader = open_reader(resolved.prefix)
+            break
+        except errors.LocationError:
+            again = _resolve_again(location, resolved.prefix)
+            if again.prefix == resolved.prefix or len(vanished) == _MAX_ATTEMPTS:
+                raise
+            message = f"{_DELETED}; {again.prefix} was taken"
+            kind = KINDS["checkpoint-vanished"]
+            vanished.append(Finding(kind, resolved.prefix, message))
+            resolved = again
+    findings = (*vanished, *resolved.findings)
+    return Checkpoint(reader, dataclasses.replace(resolved, findings=findings))
+
+
+def _resolve_again(location: LocationLike, vanished: str) -> Location:
+    try:
+        return resolve_location(location)
+    except errors.LocationError as error:
+        raise not_there(vanished, _DELETED) from error

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
+from legacy_restore.checkpoint.files import FileIdentity, identity_of
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.building import BuiltModel, build_model
 from legacy_restore.graph.connections import (
@@ -38,10 +39,6 @@ _INPUT_KINDS = {
 }
 
 
-Stamp = Tuple[int, int, int]
-"""Number, size and time of change of a file."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Opened:
     """A model's checkpoint as it was when the plan was made.
@@ -58,7 +55,7 @@ class Opened:
     checkpoint: Checkpoint
     prefix: str
     paths: Sequence[str]
-    stamps: Mapping[str, Stamp]
+    stamps: Mapping[str, FileIdentity]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,33 +144,30 @@ def open_for_plan(location: LocationLike) -> Opened:
       CheckpointError: There is none, or it cannot be read.
       MissingDependencyError: It takes an optional package to read it.
     """
-    # The data files are not opened: nothing stays open with a plan.
-    checkpoint = open_checkpoint(location)
-    entries = {entry.key: entry for entry in checkpoint.entries()}
+    # Nothing stays open with a plan.
+    with open_checkpoint(location) as checkpoint:
+        entries = {entry.key: entry for entry in checkpoint.entries()}
+        findings = checkpoint.findings
     _log.debug("opened %s: %d tensors", checkpoint.prefix, len(entries))
     source = Source(
         location=checkpoint.location,
         format=checkpoint.format,
         entries=entries,
         # Tensors of which slices are missing matter where a variable wants one.
-        findings=tuple(
-            one for one in checkpoint.findings if one.id != "incomplete-tensor"
-        ),
+        findings=tuple(one for one in findings if one.id != "incomplete-tensor"),
     )
     paths = [os.path.abspath(path) for path in checkpoint.paths()]
     prefix = os.path.abspath(checkpoint.prefix)
     return Opened(source, checkpoint, prefix, paths, file_stamps(paths))
 
 
-def file_stamps(paths: Iterable[str]) -> Dict[str, Stamp]:
+def file_stamps(paths: Iterable[str]) -> Dict[str, FileIdentity]:
     """Returns what tells files from others, by path; absent ones are left out."""
     stamps = {}
     for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+        identity = identity_of(path)
+        if identity is not None:
+            stamps[path] = identity
     return stamps
 
 

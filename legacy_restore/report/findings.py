@@ -170,6 +170,7 @@ KINDS = _catalogue(
     _remark("state-file-moved", "state file names another directory"),
     _remark("state-file-stale", "state file names a checkpoint that is not there"),
     _remark("state-file-elsewhere", "state file points elsewhere"),
+    _remark("checkpoint-vanished", "checkpoint deleted meanwhile"),
     _remark("incomplete-tensor", "only part of a tensor in the checkpoint"),
     _remark("matched-under-prefix", "matched under another scope"),
     _remark("unused-training-state", "training state left in the checkpoint"),

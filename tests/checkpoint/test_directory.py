@@ -8,7 +8,7 @@ from legacy_restore import errors
 from legacy_restore.checkpoint.directory import (
     incompleteness,
     list_candidates,
-    newest_whole,
+    newest_in,
 )
 from tests.checkpoint.builders import BundleBuilder, shard_path, small_checkpoint
 
@@ -64,6 +64,6 @@ def test_the_newest_complete_of_each_name_is_found_from_the_highest_step_down(tm
         small_checkpoint(tmp_path / name)
     os.remove(shard_path(small_checkpoint(tmp_path / "a-3")))
     (tmp_path / "a-0.index").write_bytes(b"damaged, and never looked at")
-    found = newest_whole(list_candidates(str(tmp_path)))
+    found = newest_in(str(tmp_path))
     assert [one.name for one in found.whole] == ["a-2", "b-7"]
     assert [one.name for one in found.faults] == ["a-3"]

@@ -83,7 +83,10 @@ def test_two_shards_are_read():
 
 def test_one_model_in_two_packagings_has_one_digest():
     folders = ("regression/checkpoint", "regression/saved_model")
-    digests = [open_checkpoint(sample(folder)).digest for folder in folders]
+    digests = []
+    for folder in folders:
+        with open_checkpoint(sample(folder)) as checkpoint:
+            digests.append(checkpoint.digest)
     assert digests[0] == digests[1]
 
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 import legacy_restore as lr
-from legacy_restore.checkpoint.bundle import Bundle
+from legacy_restore.checkpoint.bundle_index import read_index
 from legacy_restore.graph.tf import tf
 
 IS_TF1 = tf.__version__.startswith("1.")
@@ -114,7 +114,7 @@ def flip(path, offset):
 
 def damage(prefix, key):
     """Inverts one bit of a tensor in a checkpoint's only data file."""
-    flip(data_file(prefix), Bundle(prefix).entries[key].offset + 1)
+    flip(data_file(prefix), read_index(prefix + ".index").entries[key].offset + 1)
 
 
 def values_in(restored, name):
