@@ -207,6 +207,7 @@ def _parse_slice(data: bytes) -> Tuple[Extent, ...]:
     )
 
 
+@functools.lru_cache(maxsize=1024)  # Slices of one tensor share most of theirs.
 def _parse_extent(data: bytes) -> Extent:
     start = 0
     length = None

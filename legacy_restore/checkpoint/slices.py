@@ -10,7 +10,10 @@ start and a length; an axis that is taken whole has start 0 and length -1 in the
 from __future__ import annotations
 
 import dataclasses
-from typing import List, Optional, Sequence, Tuple
+import operator
+from typing import Optional, Sequence, Tuple
+
+from legacy_restore.checkpoint.boxes import Box, find_overlap
 
 _WHOLE_AXIS = -1
 
@@ -54,6 +57,10 @@ class TensorSlice:
             slice(start, start + length)
             for start, length in zip(self.start, self.shape)
         )
+
+    def as_box(self) -> Box:
+        """Returns the part as where it begins and ends."""
+        return Box(self.start, tuple(map(operator.add, self.start, self.shape)))
 
     def overlaps(self, other: TensorSlice) -> bool:
         """Returns whether the two parts have an element in common."""
@@ -102,26 +109,8 @@ def _count_common(one: TensorSlice, other: TensorSlice) -> int:
 
 
 def any_overlap(parts: Sequence[TensorSlice]) -> bool:
-    """Returns whether any two parts have an element in common.
-
-    A sweep along the axis on which the most parts begin apart: a tensor cut into
-    thousands of slices would take minutes if each were compared with each.
-
-    Args:
-      parts: Parts of one tensor, none of them empty.
-    """
-    if not parts or not parts[0].start:
-        return len(parts) > 1
-    axes = range(len(parts[0].start))
-    along = max(axes, key=lambda axis: len({part.start[axis] for part in parts}))
-    begun: List[TensorSlice] = []
-    for part in sorted(parts, key=lambda part: part.start[along]):
-        here = part.start[along]
-        begun = [one for one in begun if one.start[along] + one.shape[along] > here]
-        if any(part.overlaps(one) for one in begun):
-            return True
-        begun.append(part)
-    return False
+    """Returns whether any two parts of one tensor have an element in common."""
+    return find_overlap([part.as_box() for part in parts]) is not None
 
 
 def slice_key(name: bytes, extents: Sequence[Extent]) -> bytes:

@@ -21,7 +21,7 @@ The meta index block is never used by TensorFlow and not read here either.
 from __future__ import annotations
 
 import struct
-from typing import Iterator, NamedTuple
+from typing import Iterator, List, NamedTuple, Optional
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
@@ -49,6 +49,25 @@ class Pair(NamedTuple):
     value: bytes
 
 
+class DataBlock(NamedTuple):
+    """What one block of a table holds, or why that cannot be relied on.
+
+    Attributes:
+      offset: Position of its first byte.
+      size: Number of its bytes without compression and checksum.
+      bound: A key that is not before its last one.
+      pairs: Its pairs in order; of a damaged block what can be made out, which may be
+        anything.
+      fault: Why it cannot be relied on, or None.
+    """
+
+    offset: int
+    size: int
+    bound: bytes
+    pairs: List[Pair]
+    fault: Optional[Exception]
+
+
 class _Handle(NamedTuple):
     offset: int
     size: int
@@ -73,23 +92,58 @@ def read_table(file: PositionedFile) -> Iterator[Pair]:
       MissingDependencyError: A block is compressed with snappy and ``cramjam`` is not
         installed.
     """
+    for block in read_blocks(file):
+        if block.fault is not None:
+            raise block.fault
+        yield from block.pairs
+
+
+def read_blocks(file: PositionedFile) -> Iterator[DataBlock]:
+    """Yields the data blocks of a table file, damaged ones too, in their order.
+
+    Raises:
+      FormatError: The file is no table, or the block that lists the others is damaged.
+      UnsupportedCheckpointError: That block is compressed in an unknown way.
+      MissingDependencyError: That block is compressed with snappy and ``cramjam`` is
+        not installed.
+    """
     if not is_table(file):
         raise FormatError(f"not a table file (bad magic number; {file.size} bytes)")
     footer = file.read(file.size - _FOOTER_BYTES, _FOOTER_BYTES)
     _, position = _read_handle(footer, 0)
     index_handle, _ = _read_handle(footer, position)
-    previous = None
-    key_bytes = 0
-    for index_pair in _read_block(file, index_handle):
-        data_handle, _ = _read_handle(index_pair.value, 0)
-        for pair in _read_block(file, data_handle):
-            if previous is not None and pair.key <= previous:
-                raise FormatError(f"key {pair.key!r} is out of order")
-            key_bytes += len(pair.key)
-            if key_bytes > _MAX_KEY_BYTES:
-                raise FormatError(f"its keys take more than {_MAX_KEY_BYTES} bytes")
-            previous = pair.key
-            yield pair
+    listed = _read_block(file, index_handle)
+    if listed.fault is not None:
+        raise listed.fault
+    previous: Optional[bytes] = None
+    key_bytes = block_bytes = 0
+    for bound, value in listed.pairs:
+        handle, _ = _read_handle(value, 0)
+        block_bytes += handle.size + _TRAILER_BYTES
+        # Else a small file could name one block any number of times.
+        if block_bytes > file.size and not _reaches_beyond(file, handle):
+            raise FormatError("its blocks overlap")
+        block = _read_block(file, handle, _MAX_KEY_BYTES - key_bytes)
+        key_bytes += sum(len(pair.key) for pair in block.pairs)
+        block = _in_order(block, previous)._replace(bound=bound)
+        if block.fault is None and block.pairs:
+            previous = block.pairs[-1].key
+        yield block
+
+
+def _reaches_beyond(file: PositionedFile, handle: _Handle) -> bool:
+    return handle.offset + handle.size + _TRAILER_BYTES > file.size
+
+
+def _in_order(block: DataBlock, previous: Optional[bytes]) -> DataBlock:
+    """Returns the block, with a fault if its keys do not come after another one."""
+    if block.fault is not None:
+        return block
+    for pair in block.pairs:
+        if previous is not None and pair.key <= previous:
+            return block._replace(fault=FormatError(f"key {pair.key!r} is out of order"))
+        previous = pair.key
+    return block
 
 
 class _HandleEnd(NamedTuple):
@@ -103,18 +157,29 @@ def _read_handle(data: bytes, start: int) -> _HandleEnd:
     return _HandleEnd(_Handle(offset, size), end)
 
 
-def _read_block(file: PositionedFile, handle: _Handle) -> Iterator[Pair]:
-    where = f"block at byte {handle.offset}"
+def _read_block(
+    file: PositionedFile, handle: _Handle, max_key_bytes: int = _MAX_KEY_BYTES
+) -> DataBlock:
+    offset, size = handle
+    pairs: List[Pair] = []
+    fault: Optional[Exception] = None
     try:
-        raw = file.read(handle.offset, handle.size + _TRAILER_BYTES)
-        covered = raw[: handle.size + 1]
-        (stored,) = struct.unpack("<I", raw[handle.size + 1 :])
-        if checksum.crc32c(covered) != checksum.unmask(stored):
-            raise FormatError("does not match its checksum")
-        contents = _decompress(raw[: handle.size], raw[handle.size])
-        yield from _read_entries(contents)
+        raw = file.read(offset, size + _TRAILER_BYTES)
+        (stored,) = struct.unpack("<I", raw[size + 1 :])
+        is_sound = checksum.crc32c(raw[: size + 1]) == checksum.unmask(stored)
+        if not is_sound:
+            fault = _fault_at(offset, "does not match its checksum")
+        contents = _decompress(raw[:size], raw[size])
+        pairs.extend(_read_entries(contents, max_key_bytes))
     except FormatError as error:
-        raise FormatError(f"{where}: {error}") from error
+        fault = fault or _fault_at(offset, str(error))
+    except errors.LegacyRestoreError as error:
+        fault = fault or error
+    return DataBlock(offset, size, b"", pairs, fault)
+
+
+def _fault_at(offset: int, reason: str) -> FormatError:
+    return FormatError(f"block at byte {offset}: {reason}")
 
 
 def _decompress(data: bytes, compression: int) -> bytes:
@@ -143,7 +208,7 @@ def _decompress(data: bytes, compression: int) -> bytes:
     return result
 
 
-def _read_entries(contents: bytes) -> Iterator[Pair]:
+def _read_entries(contents: bytes, max_key_bytes: int) -> Iterator[Pair]:
     if len(contents) < 4:
         raise FormatError("has no room for its restart points")
     (restarts,) = struct.unpack("<I", contents[-4:])
@@ -153,7 +218,7 @@ def _read_entries(contents: bytes) -> Iterator[Pair]:
             f"declares {restarts} restart points in {len(contents)} bytes"
         )
     entries = contents[:end]
-    position = 0
+    position = key_bytes = 0
     key = b""
     while position < end:
         shared, position = read_varint(entries, position)
@@ -165,6 +230,9 @@ def _read_entries(contents: bytes) -> Iterator[Pair]:
         value_end = value_start + value_size
         if value_end > end:
             raise FormatError("an entry reaches beyond its block")
+        key_bytes += shared + unshared
+        if key_bytes > max_key_bytes:
+            raise FormatError(f"its keys take more than {max_key_bytes} bytes")
         key = key[:shared] + entries[position:value_start]
         yield Pair(key, entries[value_start:value_end])
         position = value_end

@@ -117,23 +117,27 @@ def read_fields(data: bytes) -> Iterator[Field]:
       FormatError: The data are no message.
     """
     position = 0
-    while position < len(data):
-        tag, position = read_varint(data, position)
+    size = len(data)
+    while position < size:
+        tag = data[position]  # Tags and most numbers take one byte: no call for those.
+        position += 1
+        if tag >= 0x80:
+            tag, position = read_varint(data, position - 1)
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise FormatError("field number 0")
-        if wire_type == VARINT:
+        if wire_type == VARINT or wire_type == BYTES:
             value, position = read_varint(data, position)
-            yield Field(number, wire_type, value)
-            continue
-        if wire_type == BYTES:
-            length, position = read_varint(data, position)
+            if wire_type == VARINT:
+                yield Field(number, wire_type, value)
+                continue
+            length = value
         elif wire_type in (FIXED32, FIXED64):
             length = 4 if wire_type == FIXED32 else 8
         else:
             raise FormatError(f"wire type {wire_type} in field {number}")
         end = position + length
-        if end > len(data):
+        if end > size:
             raise FormatError(f"field {number} reaches beyond its message")
         raw = data[position:end]
         position = end
