@@ -6,6 +6,7 @@
      |- UsageError                  a call or a flag that cannot be meant (ValueError)
      |- BuildError                  a builder failed, or left a graph we cannot restore
      |- RestoreError                the plan does not add up, or the restore failed
+     |- WriteError                  a checkpoint was not written
      |- CheckError                  a session no longer equals its checkpoints
      |- InputError                  a model was called with wrong inputs (ValueError)
      |- ClosedError                 used after close() (RuntimeError)
@@ -91,6 +92,10 @@ class BuildError(_ByFindings):
 
 class RestoreError(_ByFindings):
     """The plan does not add up, or the restore failed; no session was left behind."""
+
+
+class WriteError(_ByFindings):
+    """A checkpoint was not written; what was at its place is there still."""
 
 
 class CheckError(LegacyRestoreError):

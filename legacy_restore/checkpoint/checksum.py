@@ -57,8 +57,13 @@ def string_lengths_crc(lengths: Sequence[int], byte_order: str = "<") -> int:
       lengths: Length of each element in bytes.
       byte_order: ``<`` or ``>``, the byte order of the machine that wrote the file.
     """
+    return crc32c(packed_lengths(lengths, byte_order))
+
+
+def packed_lengths(lengths: Sequence[int], byte_order: str = "<") -> bytes:
+    """Returns the lengths of string elements in the form that checksums cover."""
     formats = ("I" if length <= _UINT32_MAX else "Q" for length in lengths)
-    return crc32c(struct.pack(byte_order + "".join(formats), *lengths))
+    return struct.pack(byte_order + "".join(formats), *lengths)
 
 
 def tensor_crc(array: np.ndarray) -> int:

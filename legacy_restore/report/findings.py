@@ -164,6 +164,9 @@ KINDS = _catalogue(
     _error("swap-differs", "not what was restored before"),
     _error("checkpoint-exists", "there is a checkpoint already"),
     _error("save-failed", "the checkpoint could not be written"),
+    _error("value-not-storable", "not what a checkpoint can hold"),
+    _error("slices-mismatch", "slices that do not make up the tensor"),
+    _error("unknown-key", "names no tensor that is written"),
     _error("variable-changed", "no longer equals its checkpoint"),
     # Remarks.
     _remark("location-resolved", "location resolved"),

@@ -1,0 +1,168 @@
+"""Which values a checkpoint can hold, and as what.
+
+What NumPy makes of a value is taken where that is unambiguous, and refused with what to
+do instead where values or meaning would get lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from legacy_restore.checkpoint import dtypes
+
+# Where several types have one form in memory, the plain one is meant.
+_BY_NUMPY_NAME = {
+    dtype.numpy_name: dtype
+    for dtype in sorted(dtypes.BY_NUMBER.values(), key=lambda one: -one.number)
+    if dtype.numpy_name is not None and not dtype.name.startswith(("qint", "quint"))
+}
+
+_HINTS = {
+    "U": "bytes: np.char.encode(array, 'utf-8')",
+    "M": "numbers: array.astype('int64')",
+    "m": "numbers: array.astype('int64')",
+}
+
+
+class NotStorableError(ValueError):
+    """A value that no checkpoint can hold; the text says why and what to do.
+
+    It never leaves the package ``checkpoint``.
+    """
+
+    def __init__(self, reason: str, hint: Optional[str] = None) -> None:
+        """Takes the reason, and what to pass instead."""
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+class Storable(NamedTuple):
+    """A value as a checkpoint holds it.
+
+    Attributes:
+      array: The values; strings as an object array of ``bytes``.
+      dtype: Their type in the file.
+    """
+
+    array: np.ndarray
+    dtype: dtypes.DType
+
+
+def storable(value: Any, dtype_name: Optional[str] = None) -> Storable:
+    """Returns a value as a checkpoint holds it.
+
+    Args:
+      value: An array, or what NumPy makes one of: numbers, ``bytes``, lists of them.
+      dtype_name: TensorFlow's name of the dtype where the array does not tell it; it
+        has to be one of the same form in memory.
+
+    Raises:
+      NotStorableError: No checkpoint can hold it, or not under that name.
+    """
+    array = _as_array(value)
+    if array.dtype.kind == "S":
+        array = array.astype(object)
+    if array.dtype == object:
+        _check_strings(array)
+    return Storable(array, stored_dtype(_dtype_of(array), dtype_name))
+
+
+def stored_dtype(found: dtypes.DType, name: Optional[str]) -> dtypes.DType:
+    """Returns the dtype with a name for values that have another one.
+
+    Raises:
+      NotStorableError: There is none of that name, or it has another form in memory.
+    """
+    if name is None:
+        return found
+    named = dtypes.BY_NAME.get(name)
+    if named is None:
+        raise NotStorableError(f"TensorFlow has no dtype {name!r}")
+    if named.numpy_name != found.numpy_name:
+        raise NotStorableError(
+            f"values of {found.name} are no {name}", f"array.astype({name!r})"
+        )
+    return named
+
+
+def _dtype_of(array: np.ndarray) -> dtypes.DType:
+    kind = array.dtype.kind
+    found = _BY_NUMPY_NAME.get("object" if kind == "O" else array.dtype.name)
+    if found is not None:
+        return found
+    if array.dtype.names:
+        hint = f"a tensor for each field: array[{array.dtype.names[0]!r}]"
+    elif array.dtype.itemsize > 8 and kind in "fc":
+        hint = f"array.astype({'float64' if kind == 'f' else 'complex128'!r})"
+    else:
+        hint = _HINTS.get(kind)
+    raise NotStorableError(f"TensorFlow has no dtype for NumPy's {array.dtype}", hint)
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if isinstance(value, str):
+        raise NotStorableError("text, and a checkpoint holds bytes", "text.encode()")
+    if isinstance(value, np.ma.MaskedArray):
+        raise NotStorableError("a masked array loses its mask", "array.filled(...)")
+    if isinstance(value, bytes):
+        return _objects(value)
+    if isinstance(value, (list, tuple)):
+        return _of_list(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # Whatever kind of value it is raises what it likes.
+        raise NotStorableError(
+            f"NumPy makes no array of {_type_of(value)}: {error}"
+        ) from error
+    if array.dtype == object and not isinstance(value, np.ndarray):
+        raise NotStorableError(f"NumPy makes no array of numbers of {_type_of(value)}")
+    return _widened(array) if isinstance(value, int) else array
+
+
+def _of_list(value: Any) -> np.ndarray:
+    try:
+        # As objects first: NumPy cuts NUL bytes off the ends of strings, and warns in
+        # one release and raises in another of lists of different lengths.
+        objects = np.asarray(value, dtype=object)
+        leaves = list(objects.flat)
+        if any(isinstance(leaf, (list, tuple)) for leaf in leaves):
+            raise NotStorableError("lists of different lengths")
+        if leaves and all(isinstance(leaf, bytes) for leaf in leaves):
+            return objects
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, NotStorableError):
+            raise
+        raise NotStorableError(f"NumPy makes no array of the list: {error}") from error
+    if array.dtype.kind in "fc":
+        for leaf, number in zip(leaves, array.flat):
+            if isinstance(leaf, int) and complex(number) != leaf:
+                raise NotStorableError(f"{leaf} is no {array.dtype}", "an array of it")
+    return _widened(array)
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Python's integers as ``int64`` on all systems."""
+    return array.astype(np.int64) if array.dtype == np.int32 else array
+
+
+def _objects(value: Any) -> np.ndarray:
+    array = np.empty((), object)
+    array[()] = value
+    return array
+
+
+def _check_strings(array: np.ndarray) -> None:
+    for element in array.flat:
+        if not isinstance(element, bytes):
+            hint = "text.encode()" if isinstance(element, str) else None
+            raise NotStorableError(
+                f"an object array holds {_type_of(element)}, not only bytes", hint
+            )
+
+
+def _type_of(value: Any) -> str:
+    return f"a {type(value).__name__}"
