@@ -16,10 +16,10 @@ _LINE = re.compile(
 ELLIPSIS = "..."
 
 
-def example(name):
-    """Returns the example of a document as data."""
+def example(name, number=0):
+    """Returns the example of a document, or its first, second, ... one, as data."""
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    block = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1)
+    block = re.findall(r"```text\n(.*?)```", text, re.DOTALL)[number]
     lines = []
     for line in block.splitlines():
         match = _LINE.fullmatch(line)

@@ -168,6 +168,28 @@ def test_the_json_of_inspect_is_documented_both_ways():
     assert difference(example("inspect-json.md"), json.loads(done.stdout)) is None
 
 
+def test_the_json_of_the_views_of_inspect_is_documented_both_ways():
+    def found(*flags):
+        done = run("inspect", "checkpoints/denoiser", "--json", *flags)
+        return json.loads(done.stdout)
+
+    whole = example("inspect-json.md")
+    tree, stored, values, stats = (example("inspect-json.md", n) for n in range(1, 5))
+    documented = {**whole, "chosen_of": "...", "tree": [tree]}
+    assert difference(documented, found("--tree", "--depth=1")) is None
+    del documented["tree"], documented["tensors"]
+    assert difference(documented, found("--classes")) is None
+    (bias,) = found("--key=conv1/biases")["tensors"]
+    assert difference([stored], bias["stored"]) is None
+    (step,) = found("--key=global_step", "--values")["tensors"]
+    assert difference([values], step["values"]) is None
+    assert set(step) == {*whole["tensors"][0], "stored", "values"}
+    (step,) = found("--key=global_step", "--stats")["tensors"]
+    assert difference(stats, step["stats"]) is None
+    assert set(step) == {*whole["tensors"][0], "stats"}
+    assert found("--grep=conv1/")["chosen_of"] == found()["total"]
+
+
 @pytest.mark.parametrize("name", ["plan-json.md", "inspect-json.md"])
 def test_the_json_of_an_error_is_documented_both_ways(name):
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from legacy_restore.checkpoint.faults import (
 from legacy_restore.checkpoint.files import PositionedFile, identity_of
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
-from legacy_restore.checkpoint.tensor_entry import TensorEntry
+from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
@@ -102,6 +102,20 @@ class Bundle(TensorReader):
         """Returns the stored CRC32C, unmasked, of each slice of a tensor."""
         stored = self.slices[key]
         return {one.part: checksum.unmask(one.entry.crc32c) for one in stored}
+
+    def stored_parts(self, entry: TensorEntry) -> List[StoredPart]:
+        """Returns where each part of a tensor is stored."""
+        return [
+            StoredPart(
+                part=part,
+                shard=stored.shard,
+                path=self.shard_path(stored.shard),
+                offset=stored.offset,
+                nbytes=stored.size,
+                crc32c=stored.crc32c,
+            )
+            for part, stored in zip(entry.parts, self._stored_entries(entry.key))
+        ]
 
     def paths(self) -> List[str]:
         """Returns the paths of all files, the index first."""

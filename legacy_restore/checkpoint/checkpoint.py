@@ -7,14 +7,23 @@ import difflib
 import hashlib
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Type
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    Type,
+)
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.location import Location
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
-from legacy_restore.checkpoint.tensor_entry import TensorEntry
+from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
 from legacy_restore.report.findings import Finding
 
 if TYPE_CHECKING:  # Listing what a checkpoint holds does without it.
@@ -128,8 +137,38 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             with self._while_open():
                 read = self._reader.read_slices(key)
                 return {part: checksum.tensor_crc(values) for part, values in read}
-        whole = TensorSlice((0,) * len(entry.shape), entry.shape)
-        return {whole: self.contents_crc(key)}
+        return {entry.parts[0]: self.contents_crc(key)}
+
+    def stored_parts(self, key: str) -> List[StoredPart]:
+        """Returns where each part of a tensor is stored, as far as the format says.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+        """
+        return self._reader.stored_parts(self.entry(key))
+
+    def read_parts(self, key: str) -> Iterator[Tuple[TensorSlice, np.ndarray]]:
+        """Reads a tensor part by part: by its slices, else all of it at once.
+
+        So that also a tensor is read of which only some slices are stored.
+
+        Yields:
+          Each part and its values, as ``__getitem__`` gives them.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+          UnsupportedCheckpointError: NumPy cannot hold the dtype.
+          MissingDependencyError: The dtype needs ``ml_dtypes``.
+          ClosedError: The checkpoint was closed.
+        """
+        entry = self.entry(key)
+        with self._while_open():
+            if entry.slices:
+                yield from self._reader.read_slices(key)
+            else:
+                yield entry.parts[0], self._reader.read(key)
 
     def verify_tensor(self, key: str) -> None:
         """Reads a tensor's bytes and verifies them, also of a dtype NumPy lacks.

@@ -6,7 +6,7 @@ import abc
 from typing import TYPE_CHECKING, ClassVar, Dict, Iterator, List, Tuple
 
 from legacy_restore.checkpoint.slices import TensorSlice
-from legacy_restore.checkpoint.tensor_entry import TensorEntry
+from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
 from legacy_restore.report.findings import Finding
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class TensorReader(abc.ABC):
 
         To be called only where ``has_crcs`` is true.
         """
+
+    def stored_parts(self, entry: TensorEntry) -> List[StoredPart]:
+        """Returns where each part of a tensor is stored, as far as the format says."""
+        return [StoredPart(part) for part in entry.parts]
 
     @abc.abstractmethod
     def read(self, key: str) -> np.ndarray:

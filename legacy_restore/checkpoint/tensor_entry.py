@@ -41,6 +41,11 @@ class TensorEntry:
         return count_elements(self.shape)
 
     @property
+    def parts(self) -> Tuple[TensorSlice, ...]:
+        """The parts in which it is stored: its slices, or one that is all of it."""
+        return self.slices or (TensorSlice((0,) * len(self.shape), self.shape),)
+
+    @property
     def num_stored(self) -> int:
         """Number of elements that are in the file."""
         return count_stored(self.shape, self.slices)
@@ -49,3 +54,26 @@ class TensorEntry:
     def is_complete(self) -> bool:
         """Whether the slices make up the whole tensor; TensorFlow writes some alone."""
         return self.num_stored == self.num_elements
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredPart:
+    """Where a tensor, or one slice of a partitioned tensor, is stored.
+
+    What a format does not say of a part is None.
+
+    Attributes:
+      part: What it is of the tensor.
+      shard: Number of the data file.
+      path: Path of the data file.
+      offset: Position of its first byte in that file.
+      nbytes: Bytes it takes there.
+      crc32c: Masked CRC32C as stored.
+    """
+
+    part: TensorSlice
+    shard: Optional[int] = None
+    path: Optional[str] = None
+    offset: Optional[int] = None
+    nbytes: Optional[int] = None
+    crc32c: Optional[int] = None

@@ -97,6 +97,21 @@ class ClassTotal:
         }
 
 
+def class_totals_of(rows: Iterable[ContentsRow]) -> List[ClassTotal]:
+    """Adds up some tensors by class, what a model needs to run first."""
+    found: Dict[Tuple[TensorClass, str], List[ContentsRow]] = {}
+    for row in rows:
+        of = row.classified
+        found.setdefault((of.tensor_class, of.optimizer or ""), []).append(row)
+    ranks = {tensor_class: rank for rank, tensor_class in enumerate(TensorClass)}
+    return [
+        ClassTotal(tensor_class, optimizer or None, total_of(of_class))
+        for (tensor_class, optimizer), of_class in sorted(
+            found.items(), key=lambda item: (ranks[item[0][0]], item[0][1])
+        )
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Contents:
     """What a checkpoint holds; no value is read for it.
@@ -109,6 +124,7 @@ class Contents:
       step: The step that its prefix ends in, or None.
       rows: One for each tensor, sorted by key.
       findings: What there is to say about the location and the files.
+      chosen_of: Where the rows are a choice, how much all tensors are, else None.
     """
 
     location: Location
@@ -116,6 +132,7 @@ class Contents:
     step: Optional[int]
     rows: Tuple[ContentsRow, ...]
     findings: Tuple[Finding, ...]
+    chosen_of: Optional[Total] = None
 
     @property
     def ok(self) -> bool:
@@ -130,17 +147,7 @@ class Contents:
     @property
     def class_totals(self) -> List[ClassTotal]:
         """How much those of each class are, what a model needs to run first."""
-        found: Dict[Tuple[TensorClass, str], List[ContentsRow]] = {}
-        for row in self.rows:
-            of = row.classified
-            found.setdefault((of.tensor_class, of.optimizer or ""), []).append(row)
-        ranks = {tensor_class: rank for rank, tensor_class in enumerate(TensorClass)}
-        return [
-            ClassTotal(tensor_class, optimizer or None, total_of(rows))
-            for (tensor_class, optimizer), rows in sorted(
-                found.items(), key=lambda item: (ranks[item[0][0]], item[0][1])
-            )
-        ]
+        return class_totals_of(self.rows)
 
     def to_json(self) -> Dict[str, Any]:
         """Returns it as JSON-ready data; ``docs/inspect-json.md`` describes it."""
@@ -154,6 +161,7 @@ class Contents:
             "tensors": [row.to_json() for row in self.rows],
             "classes": [one.to_json() for one in self.class_totals],
             "total": self.total.to_json(),
+            "chosen_of": None if self.chosen_of is None else self.chosen_of.to_json(),
             "findings": [finding.to_json() for finding in self.findings],
         }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import List, Sequence, Union
 
+from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.examining.contents import ClassTotal, Contents, ContentsRow
 from legacy_restore.mapping.classify import Classified
 from legacy_restore.planning.spec import type_text
+from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import finding_lines
 from legacy_restore.report.table import align, human_bytes, printable
 
@@ -15,18 +17,37 @@ _INDENT = "  "
 
 def contents_text(contents: Contents) -> str:
     """Returns contents as text, every tensor in it: it is what was asked for."""
-    blocks = [_head_lines(contents)]
+    blocks = [head_lines(contents)]
     if contents.rows:
-        blocks += [_tensor_lines(contents.rows), _total_lines(contents)]
-    for finding in contents.findings:
-        heading = f"{finding.severity.value}: {finding.kind.title}"
-        blocks.append([heading, *finding_lines([finding], _INDENT)])
+        blocks += [_tensor_lines(contents.rows), total_lines(contents)]
+    return in_blocks([*blocks, *finding_blocks(contents.findings)])
+
+
+def in_blocks(blocks: Sequence[Sequence[str]]) -> str:
+    """Returns blocks of lines as one text, an empty line between them."""
     return "\n\n".join("\n".join(lines) for lines in blocks)
 
 
-def _head_lines(contents: Contents) -> List[str]:
+def finding_blocks(findings: Sequence[Finding]) -> List[List[str]]:
+    """Returns the lines of each finding."""
+    return [
+        [
+            f"{finding.severity.value}: {finding.kind.title}",
+            *finding_lines([finding], _INDENT),
+            *([f"{_INDENT}try: {printable(finding.hint)}"] if finding.hint else []),
+        ]
+        for finding in findings
+    ]
+
+
+def head_lines(contents: Contents) -> List[str]:
+    """Returns what every view of a checkpoint begins with."""
     step = "no step in its name" if contents.step is None else f"step {contents.step}"
     count = _count(contents.total.tensors, "tensor")
+    if contents.chosen_of is not None:
+        count = f"{contents.total.tensors:,} of " + _count(
+            contents.chosen_of.tensors, "tensor"
+        )
     return [
         printable(contents.location.prefix),
         f"format {contents.format}, {step}, {count}",
@@ -36,38 +57,41 @@ def _head_lines(contents: Contents) -> List[str]:
 def _tensor_lines(rows: Sequence[ContentsRow]) -> List[str]:
     columns = [
         ["key", *(row.entry.key for row in rows)],
-        ["type", *(_type(row) for row in rows)],
-        _to_the_right(["size", *(human_bytes(row.entry.nbytes) for row in rows)]),
-        ["class", *(_class_text(row.classified) for row in rows)],
+        ["type", *(stored_type(row.entry) for row in rows)],
+        to_the_right(["size", *(human_bytes(row.entry.nbytes) for row in rows)]),
+        ["class", *(class_text(row.classified) for row in rows)],
     ]
     return align(list(zip(*columns)), _INDENT)
 
 
-def _total_lines(contents: Contents) -> List[str]:
+def total_lines(contents: Contents) -> List[str]:
+    """Returns the table of totals by class."""
     of_classes = contents.class_totals
     totals = [*(one.total for one in of_classes), contents.total]
     columns = [
-        ["class", *(_class_text(one) for one in of_classes), "total"],
-        _to_the_right(["tensors", *(f"{total.tensors:,}" for total in totals)]),
-        _to_the_right(["parameters", *(f"{total.parameters:,}" for total in totals)]),
-        _to_the_right(["size", *(human_bytes(total.nbytes) for total in totals)]),
+        ["class", *(class_text(one) for one in of_classes), "total"],
+        to_the_right(["tensors", *(f"{total.tensors:,}" for total in totals)]),
+        to_the_right(["parameters", *(f"{total.parameters:,}" for total in totals)]),
+        to_the_right(["size", *(human_bytes(total.nbytes) for total in totals)]),
     ]
     return align(list(zip(*columns)), _INDENT)
 
 
-def _type(row: ContentsRow) -> str:
-    entry = row.entry
+def stored_type(entry: TensorEntry) -> str:
+    """Returns dtype and shape, and how a tensor is stored if not in one piece."""
     text = type_text(entry.dtype, entry.shape)
     if entry.slices:
         text += f" in {_count(len(entry.slices), 'slice')}"
     return text if entry.is_complete else text + ", incomplete"
 
 
-def _class_text(one: Union[Classified, ClassTotal]) -> str:
+def class_text(one: Union[Classified, ClassTotal]) -> str:
+    """Returns a class, and of slots the optimizer."""
     return one.tensor_class.value + (f" ({one.optimizer})" if one.optimizer else "")
 
 
-def _to_the_right(cells: Sequence[str]) -> List[str]:
+def to_the_right(cells: Sequence[str]) -> List[str]:
+    """Returns cells of one width, as numbers stand."""
     width = max(map(len, cells))
     return [cell.rjust(width) for cell in cells]
 

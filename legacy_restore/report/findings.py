@@ -134,6 +134,8 @@ KINDS = _catalogue(
     _input_error("tensor-corrupt", "tensor does not match its checksum"),
     _input_error("vocabulary-missing", "vocabulary file missing"),
     _input_error("checkpoint-changed", "files changed since the plan was made"),
+    # Looking into checkpoints.
+    _error("no-match", "pattern that is found in no key"),
     # Models and scopes.
     _error("builder-failed", "builder failed"),
     _error("scope-in-use", "scope is in use"),

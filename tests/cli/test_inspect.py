@@ -11,7 +11,12 @@ import sys
 import pytest
 
 from legacy_restore.checkpoint import open_checkpoint
+from legacy_restore.examining.choosing import choose_keys, choose_matching
+from legacy_restore.examining.class_totals import ClassTotals
 from legacy_restore.examining.contents import contents_of
+from legacy_restore.examining.details import tensor_details_and_values
+from legacy_restore.examining.scope_tree import scope_tree
+from legacy_restore.examining.tensor_statistics import tensor_statistics
 from tests.checkpoint import builders, golden
 from tests.cli.commands import DIGITS, run
 from tests.conftest import ROOT
@@ -99,3 +104,92 @@ def test_keys_and_paths_cannot_write_to_the_terminal(tmp_path, flags):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert "\\x1b[31m\\n" in done.stdout or "\\u001b[31m\\n" in done.stdout
+
+
+VIEWS = {
+    ("--tree",): lambda _, contents: scope_tree(contents),
+    ("--tree", "--depth=1"): lambda _, contents: scope_tree(contents, 1),
+    ("--classes",): lambda _, contents: ClassTotals(contents),
+    ("--stats",): tensor_statistics,
+    ("--grep=Adam$", "--grep=^global"): lambda _, contents: choose_matching(
+        contents, ["Adam$", "^global"]
+    ),
+    ("--key=global_step", "--values"): lambda checkpoint, contents: (
+        tensor_details_and_values(
+            checkpoint, choose_keys(checkpoint, contents, ["global_step"])
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("flags", list(VIEWS), ids=" ".join)
+def test_each_view_is_one_report_in_text_and_json(flags):
+    with open_checkpoint(str(ENCODER / "model.ckpt-200")) as checkpoint:
+        view = VIEWS[flags](checkpoint, contents_of(checkpoint))
+    text = run("inspect", str(ENCODER / "model.ckpt-200"), *flags)
+    assert (text.returncode, text.stdout) == (0, f"{view}\n")
+    data = run("inspect", str(ENCODER / "model.ckpt-200"), *flags, "--json")
+    assert (data.returncode, json.loads(data.stdout)) == (0, view.to_json())
+    assert text.stderr == data.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "flags, word",
+    [
+        (("--tree", "--classes"), "--tree and --classes are different views"),
+        (("--stats", "--values", "--key=a"), "--stats and --values"),
+        (("--key=a", "--grep=b"), "--key names"),
+        (("--key=a", "--tree"), "--tree adds up"),
+        (("--key=a", "--classes"), "--classes adds up"),
+        (("--depth=2",), "--tree"),
+        (("--values",), "--key or --grep"),
+        (("--values", "--grep=."), "at most 20"),
+        (("--grep=(",), "'('"),
+    ],
+)
+def test_flags_that_make_no_sense_together_are_usage_and_say_why(flags, word):
+    many = str(golden.FOLDER / "tf1_15_many" / "model.ckpt")
+    done = run("inspect", many, *flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pattern_that_is_found_nowhere_ends_with_1_and_says_so():
+    done = run("inspect", str(ENCODER), "--grep=no_such_key")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "error: pattern that is found in no key\n  no_such_key" in done.stdout
+    data = run("inspect", str(ENCODER), "--grep=no_such_key", "--json")
+    assert data.returncode == 1
+    assert [one["id"] for one in json.loads(data.stdout)["findings"]][-1] == "no-match"
+
+
+def test_an_unknown_key_ends_with_3_and_names_near_ones():
+    done = run("inspect", str(ENCODER), "--key=dense/kernal")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "'dense/kernel'" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [("--stats",), ("--values", "--grep=.")])
+def test_a_damaged_tensor_ends_with_3_and_the_others_show(tmp_path, flags):
+    prefix = builders.small_checkpoint(str(tmp_path / "model.ckpt-3"))
+    with open(builders.shard_path(prefix), "r+b") as file:
+        file.write(b"\xff")
+    text = run("inspect", prefix, *flags)
+    assert text.returncode == 3
+    assert "error: tensor does not match its checksum\n  a/kernel" in text.stdout
+    assert "1200" in text.stdout
+    data = run("inspect", prefix, *flags, "--json")
+    assert (data.returncode, json.loads(data.stdout)["ok"]) == (3, False)
+
+
+def test_a_key_with_odd_bytes_can_be_named(tmp_path):
+    prefix = builders.small_checkpoint(str(tmp_path / "model.ckpt-3"))
+
+    def rename(pairs):
+        pairs[b"-odd\xff\n"] = pairs.pop(b"a/kernel")
+
+    builders.rewrite_index(prefix, rename)
+    done = run("inspect", prefix, "--values", os.fsdecode(b"--key=-odd\xff\n"))
+    assert done.returncode == 0, done.stderr
+    assert "[[0. 1. 2.]" in done.stdout
