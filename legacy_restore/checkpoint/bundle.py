@@ -25,6 +25,7 @@ from legacy_restore.checkpoint.faults import (
 from legacy_restore.checkpoint.files import PositionedFile, identity_of
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
+from legacy_restore.checkpoint.string_tensors import check_range, read_elements
 from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
@@ -150,7 +151,7 @@ class Bundle(TensorReader):
             if key not in self.slices:
                 return self._read_entry(entry)
             for stored in self.slices[key]:
-                tensors.check_range(self._file(stored.entry.shard), stored.entry)
+                check_range(self._file(stored.entry.shard), stored.entry)
             whole = tensors.allocate(entry)
             for stored in self.slices[key]:
                 whole[stored.part.as_index()] = self._read_entry(stored.entry)
@@ -176,6 +177,26 @@ class Bundle(TensorReader):
             except FormatError as error:
                 raise corrupt_tensor(key, self.prefix, str(error)) from error
             yield stored.part, values
+
+    def read_string(self, key: str) -> bytes:
+        """Reads a tensor that is one string, without NumPy.
+
+        Args:
+          key: A key of a string tensor without axes.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+        """
+        entry = self.entries[key]
+        if key in self.slices:
+            return super().read_string(key)
+        try:
+            file = self._file(entry.shard)
+            (element,) = read_elements(file, entry, self.header.is_big_endian)
+        except FormatError as error:
+            raise corrupt_tensor(key, self.prefix, str(error)) from error
+        return element
 
     def verify(self, key: str) -> None:
         """Reads a tensor's bytes and compares them with their checksums.

@@ -20,14 +20,22 @@ from typing import (
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
+from legacy_restore.checkpoint.faults import corrupt_tensor
 from legacy_restore.checkpoint.location import Location
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
-from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
+from legacy_restore.checkpoint.tensor_entry import (
+    OBJECT_GRAPH_KEY,
+    StoredPart,
+    TensorEntry,
+)
+from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import Finding
 
 if TYPE_CHECKING:  # Listing what a checkpoint holds does without it.
     import numpy as np
+
+    from legacy_restore.checkpoint.objects import ObjectGraph
 
 
 class Checkpoint(Mapping[str, "np.ndarray"]):
@@ -54,6 +62,8 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
         self._is_closed = False
         self._digest: Optional[str] = None
         self._digest_lock = threading.Lock()
+        self._objects: Optional[ObjectGraph] = None
+        self._objects_lock = threading.Lock()
         entries = reader.tensor_entries()
         self._entries: Dict[str, TensorEntry] = {
             key: entries[key] for key in sorted(entries)
@@ -84,6 +94,25 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             if self._digest is None:
                 self._digest = self._compute_digest()
             return self._digest
+
+    @property
+    def objects(self) -> Optional[ObjectGraph]:
+        """The objects that were saved; None for a name-based checkpoint.
+
+        Read and verified when it is first asked for, without NumPy.
+
+        Raises:
+          CorruptCheckpointError: The tensor that holds the object graph is missing,
+            damaged, or contradicts itself.
+          ClosedError: The checkpoint was closed.
+        """
+        entry = self._entries.get(OBJECT_GRAPH_KEY)
+        if entry is None or (entry.dtype, entry.shape) != ("string", ()):
+            return None
+        with self._objects_lock:
+            if self._objects is None:
+                self._objects = self._read_objects()
+            return self._objects
 
     def entry(self, key: str) -> TensorEntry:
         """Returns what the checkpoint says about a tensor, without reading it.
@@ -238,6 +267,16 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
 
     def __repr__(self) -> str:
         return f"<Checkpoint {self.prefix!r}: {self.format}, {len(self)} tensors>"
+
+    def _read_objects(self) -> ObjectGraph:
+        from legacy_restore.checkpoint.objects import decode_objects
+
+        with self._while_open():
+            data = self._reader.read_string(OBJECT_GRAPH_KEY)
+        try:
+            return decode_objects(data, self._entries)
+        except FormatError as error:
+            raise corrupt_tensor(OBJECT_GRAPH_KEY, self.prefix, str(error)) from error
 
     def _unknown(self, key: str) -> errors.KeyNotFoundError:
         near = difflib.get_close_matches(str(key), self._entries, n=3)

@@ -85,6 +85,18 @@ class TensorReader(abc.ABC):
           MissingDependencyError: The dtype needs ``ml_dtypes``.
         """
 
+    def read_string(self, key: str) -> bytes:
+        """Reads a tensor that is one string; a format may do it without NumPy.
+
+        Args:
+          key: A key of a string tensor without axes.
+
+        Raises:
+          CorruptCheckpointError: The data are missing, too short or do not match
+            their checksum.
+        """
+        return bytes(self.read(key).item())
+
     @abc.abstractmethod
     def verify(self, key: str) -> None:
         """Reads a tensor's bytes and compares them with their checksums.

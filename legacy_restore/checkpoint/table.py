@@ -141,7 +141,9 @@ def _in_order(block: DataBlock, previous: Optional[bytes]) -> DataBlock:
         return block
     for pair in block.pairs:
         if previous is not None and pair.key <= previous:
-            return block._replace(fault=FormatError(f"key {pair.key!r} is out of order"))
+            return block._replace(
+                fault=FormatError(f"key {pair.key!r} is out of order")
+            )
         previous = pair.key
     return block
 

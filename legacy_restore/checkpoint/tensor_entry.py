@@ -11,6 +11,9 @@ from legacy_restore.checkpoint.slices import (
     count_stored,
 )
 
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The key under which an object-based checkpoint says what was saved."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TensorEntry:

@@ -1,13 +1,11 @@
 """The contents of one tensor: from a range of a data file to an array.
 
-A tensor of fixed-size elements is stored as its bytes in row-major order. A string
-tensor is stored as the varint length of each element, the masked CRC32C of those
-lengths (see ``checksum``), and the elements one after the other.
+A tensor of fixed-size elements is stored as its bytes in row-major order; strings are
+in ``string_tensors``.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
 from typing import List
 
@@ -17,10 +15,13 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.entries import BundleEntry
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.wire import FormatError, read_varint
+from legacy_restore.checkpoint.string_tensors import (
+    check_crc,
+    check_range,
+    read_elements,
+)
 
 _CHUNK_BYTES = 1 << 20
-_LENGTHS_CRC_BYTES = 4
 
 
 def allocate(entry: BundleEntry) -> np.ndarray:
@@ -37,24 +38,6 @@ def allocate(entry: BundleEntry) -> np.ndarray:
         raise errors.UnsupportedCheckpointError(
             f"NumPy cannot hold {entry.dtype.name}{list(entry.shape)}: {error}"
         ) from error
-
-
-def check_range(file: PositionedFile, entry: BundleEntry) -> None:
-    """Demands that the file has the bytes that an entry speaks of.
-
-    To be called before anything is allocated: a damaged entry may declare any size.
-
-    Raises:
-      FormatError: It has not, or they cannot hold the elements.
-    """
-    if entry.offset + entry.size > file.size:
-        raise FormatError(
-            f"bytes {entry.offset} to {entry.offset + entry.size} are wanted of "
-            f"{file.path}, which has {file.size}"
-        )
-    # Every string takes at least the byte of its length.
-    if entry.dtype.name == "string" and entry.num_elements > entry.size:
-        raise FormatError(f"{entry.num_elements} strings in {entry.size} bytes")
 
 
 def read_tensor(
@@ -78,7 +61,7 @@ def read_tensor(
     """
     check_range(file, entry)
     if entry.dtype.name == "string":
-        return _read_strings(file, entry, ">" if is_big_endian else "<")
+        return _string_array(entry, read_elements(file, entry, is_big_endian))
     array = allocate(entry)
     # ml_dtypes arrays have no buffer interface of their own: fill them as bytes.
     flat = array.reshape(-1).view(np.uint8)
@@ -86,7 +69,7 @@ def read_tensor(
     for start in range(0, entry.size, _CHUNK_BYTES):
         chunk = flat[start : start + _CHUNK_BYTES]
         crc = _read_chunk(file, entry.offset + start, chunk, crc)
-    _compare(crc, entry)
+    check_crc(crc, entry)
     if is_big_endian != (sys.byteorder == "big"):
         _swap_bytes(array)
     return array
@@ -107,14 +90,14 @@ def verify_tensor(
     """
     check_range(file, entry)
     if entry.dtype.name == "string":
-        _read_strings(file, entry, ">" if is_big_endian else "<")
+        read_elements(file, entry, is_big_endian)
         return
     buffer = np.empty(min(entry.size, _CHUNK_BYTES), np.uint8)
     crc = 0
     for start in range(0, entry.size, _CHUNK_BYTES):
         chunk = buffer[: entry.size - start]
         crc = _read_chunk(file, entry.offset + start, chunk, crc)
-    _compare(crc, entry)
+    check_crc(crc, entry)
 
 
 def _read_chunk(file: PositionedFile, offset: int, chunk: np.ndarray, crc: int) -> int:
@@ -129,42 +112,9 @@ def _swap_bytes(array: np.ndarray) -> None:
     array.byteswap(inplace=True)
 
 
-def _compare(crc: int, entry: BundleEntry) -> None:
-    if crc != checksum.unmask(entry.crc32c):
-        raise FormatError(
-            f"its checksum is {checksum.mask(crc):#010x}, the index says "
-            f"{entry.crc32c:#010x}"
-        )
-
-
-def _read_strings(
-    file: PositionedFile, entry: BundleEntry, byte_order: str
-) -> np.ndarray:
-    data = file.read(entry.offset, entry.size)
-    lengths: List[int] = []
-    position = 0
-    for _ in range(entry.num_elements):
-        length, position = read_varint(data, position)
-        lengths.append(length)
-    end = position + _LENGTHS_CRC_BYTES
-    if end + sum(lengths) != entry.size:
-        raise FormatError(f"strings of {sum(lengths)} bytes in {entry.size} bytes")
-    raw_lengths_crc = data[position:end]
-    crc = checksum.string_lengths_crc(lengths, byte_order)
-    (stored,) = struct.unpack(byte_order + "I", raw_lengths_crc)
-    if crc != checksum.unmask(stored):
-        raise FormatError("the lengths of its strings do not match their checksum")
-    crc = checksum.extend(checksum.extend(crc, raw_lengths_crc), data[end:])
-    _compare(crc, entry)
-    return _string_array(entry, data, lengths, end)
-
-
-def _string_array(
-    entry: BundleEntry, data: bytes, lengths: List[int], start: int
-) -> np.ndarray:
+def _string_array(entry: BundleEntry, elements: List[bytes]) -> np.ndarray:
     array = allocate(entry)
     flat = array.reshape(-1)
-    for number, length in enumerate(lengths):
-        flat[number] = data[start : start + length]
-        start += length
+    for number, element in enumerate(elements):
+        flat[number] = element
     return array

@@ -177,6 +177,8 @@ KINDS = _catalogue(
     _remark("state-file-elsewhere", "state file points elsewhere"),
     _remark("checkpoint-vanished", "checkpoint deleted meanwhile"),
     _remark("incomplete-tensor", "only part of a tensor in the checkpoint"),
+    _remark("object-key-missing", "the object graph names what is not there"),
+    _remark("object-key-unlisted", "tensors that no object saved"),
     _remark("matched-under-prefix", "matched under another scope"),
     _remark("unused-training-state", "training state left in the checkpoint"),
     _remark("unused-weights-waived", "weights left in the checkpoint, as permitted"),
