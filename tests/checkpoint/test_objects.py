@@ -79,8 +79,8 @@ def test_the_graph_is_read_once_and_only_when_asked_for(prefix):
         kept = checkpoint.objects
     assert checkpoint.objects is kept
     with open_checkpoint(prefix) as checkpoint:
-        os.remove(shard_path(prefix))
-        with pytest.raises(errors.CorruptCheckpointError, match="No such file"):
+        os.truncate(shard_path(prefix), 0)
+        with pytest.raises(errors.CorruptCheckpointError, match="ends at byte"):
             _ = checkpoint.objects
     with pytest.raises(errors.ClosedError):
         _ = checkpoint.objects
