@@ -2,7 +2,7 @@
 
 from legacy_restore.checkpoint.checkpoint import Checkpoint
 from legacy_restore.checkpoint.location import Location, resolve_location
-from legacy_restore.checkpoint.opening import open_checkpoint
+from legacy_restore.checkpoint.opening import open_checkpoint, open_prefix
 from legacy_restore.checkpoint.slices import TensorSlice
 from legacy_restore.checkpoint.tensor_entry import TensorEntry
 
@@ -12,5 +12,6 @@ __all__ = [
     "TensorEntry",
     "TensorSlice",
     "open_checkpoint",
+    "open_prefix",
     "resolve_location",
 ]

@@ -29,7 +29,6 @@ from legacy_restore.checkpoint.string_tensors import check_range, read_elements
 from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
-from legacy_restore.report.table import cut_names
 
 # ``tensors`` imports NumPy, which takes longer than to list what a checkpoint holds: it
 # is imported where a tensor is read.
@@ -152,7 +151,7 @@ class Bundle(TensorReader):
                 return self._read_entry(entry)
             for stored in self.slices[key]:
                 check_range(self._file(stored.entry.shard), stored.entry)
-            whole = tensors.allocate(entry)
+            whole = tensors.allocate(entry.dtype, entry.shape)
             for stored in self.slices[key]:
                 whole[stored.part.as_index()] = self._read_entry(stored.entry)
             return whole
@@ -228,17 +227,6 @@ class Bundle(TensorReader):
             for shard in sorted(needed)
         )
         return [finding for finding in found if finding is not None]
-
-    def incomplete_findings(self) -> List[Finding]:
-        """Returns a remark on tensors of which slices are missing, if there are any."""
-        keys = sorted(
-            key for key in self.slices if not self._tensor_entry(key).is_complete
-        )
-        if not keys:
-            return []
-        count = f"{len(keys)} tensor" + ("" if len(keys) == 1 else "s")
-        message = f"of {count} only some slices are in the file: {cut_names(keys)}"
-        return [Finding(KINDS["incomplete-tensor"], self.prefix, message)]
 
     def _open(self) -> None:
         path = self.prefix + ".index"

@@ -16,7 +16,13 @@ from legacy_restore.checkpoint.entries import (
 )
 from legacy_restore.checkpoint.faults import faults_of, not_there
 from legacy_restore.checkpoint.files import FileIdentity, PositionedFile
-from legacy_restore.checkpoint.slices import TensorSlice, any_overlap, slice_key
+from legacy_restore.checkpoint.slices import (
+    TensorSlice,
+    any_overlap,
+    part_of,
+    reaches_beyond,
+    slice_key,
+)
 from legacy_restore.checkpoint.table import Pair, read_table
 from legacy_restore.checkpoint.wire import FormatError
 
@@ -115,14 +121,7 @@ def _slices_of(key: bytes, by_key: Dict[bytes, BundleEntry]) -> List[Slice]:
             raise FormatError(f"entry {_text(key)!r} lists a slice that is not there")
         if len(extents) != len(whole.shape):
             raise FormatError(f"a slice of {_text(key)!r} has {len(extents)} axes")
-        part = TensorSlice(
-            start=tuple(extent.start for extent in extents),
-            shape=tuple(
-                size if extent.length is None else extent.length
-                for extent, size in zip(extents, whole.shape)
-            ),
-        )
-        found.append(Slice(part, entry))
+        found.append(Slice(part_of(extents, whole.shape), entry))
     _check_slices(_text(key), whole, found)
     return found
 
@@ -136,10 +135,7 @@ def _check_slices(key: str, whole: BundleEntry, found: List[Slice]) -> None:
     slice gets lost unseen: the index's blocks have checksums of their own.
     """
     for stored in found:
-        ends = (
-            start + size for start, size in zip(stored.part.start, stored.part.shape)
-        )
-        if any(end > size for end, size in zip(ends, whole.shape)):
+        if reaches_beyond(stored.part, whole.shape):
             raise FormatError(f"a slice of {key!r} reaches beyond its shape")
         if stored.entry.shape != stored.part.shape or stored.entry.slices:
             raise FormatError(f"a slice of {key!r} has another shape than it declares")

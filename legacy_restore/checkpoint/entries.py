@@ -28,7 +28,7 @@ from legacy_restore.checkpoint.wire import (
     unpack_varints,
 )
 
-# The version of the format that this reader understands, as kTensorBundleVersion.
+# The version of the formats V1 and V2 that this reader understands.
 _FORMAT_VERSION = 1
 
 # TensorFlow writes the shard's number with five digits.
@@ -101,11 +101,21 @@ def parse_header(data: bytes) -> BundleHeader:
         raise FormatError(f"declares {num_shards} data files")
     if endianness not in (0, 1):
         raise FormatError(f"declares byte order {endianness}")
-    _check_version(version)
+    check_version(version)
     return BundleHeader(num_shards, is_big_endian=endianness == 1)
 
 
-def _check_version(data: bytes) -> None:
+def check_version(data: bytes) -> None:
+    """Checks that this reader may read files of a ``VersionDef``.
+
+    Both formats have had one version: ``kTensorBundleVersion`` and
+    ``TF_CHECKPOINT_VERSION`` are 1.
+
+    Raises:
+      FormatError: The data are no ``VersionDef``.
+      UnsupportedCheckpointError: They exclude this reader, as ``CheckVersions`` of
+        ``tensorflow/core/framework/versions.cc`` decides it.
+    """
     min_consumer = 0
     bad_consumers: List[int] = []
     for field in read_fields(data):
@@ -145,7 +155,7 @@ def parse_entry(data: bytes) -> BundleEntry:
         if field.number == 1:
             dtype = field.as_int()
         elif field.number == 2:
-            shape = _parse_shape(field.as_bytes())
+            shape = parse_shape(field.as_bytes())
         elif field.number == 3:
             shard = field.as_signed()
         elif field.number == 4:
@@ -155,7 +165,7 @@ def parse_entry(data: bytes) -> BundleEntry:
         elif field.number == 6:
             crc = field.as_int()
         elif field.number == 7:
-            slices.append(_parse_slice(field.as_bytes()))
+            slices.append(parse_slice(field.as_bytes()))
     if offset < 0 or size < 0 or shard < 0:
         raise FormatError(f"shard {shard}, offset {offset}, size {size}")
     entry = BundleEntry(
@@ -177,7 +187,12 @@ def _check_size(entry: BundleEntry) -> None:
 
 
 @functools.lru_cache(maxsize=1024)  # Many tensors have one of few shapes.
-def _parse_shape(data: bytes) -> Tuple[int, ...]:
+def parse_shape(data: bytes) -> Tuple[int, ...]:
+    """Decodes a ``TensorShapeProto``.
+
+    Raises:
+      FormatError: The data are none, or no tensor has such a shape.
+    """
     sizes: List[int] = []
     for field in read_fields(data):
         if field.number == 2:
@@ -199,7 +214,12 @@ def _parse_dimension(data: bytes) -> int:
     return size
 
 
-def _parse_slice(data: bytes) -> Tuple[Extent, ...]:
+def parse_slice(data: bytes) -> Tuple[Extent, ...]:
+    """Decodes a ``TensorSliceProto``.
+
+    Raises:
+      FormatError: The data are none, or no slice has such an extent.
+    """
     return tuple(
         _parse_extent(field.as_bytes())
         for field in read_fields(data)

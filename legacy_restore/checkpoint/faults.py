@@ -57,9 +57,17 @@ def not_there(path: str, reason: str) -> errors.LocationError:
 def faults_of(path: str) -> Iterator[None]:
     """Turns faults of the format within it into errors that name the file."""
     try:
-        yield
+        with limits_of(path):
+            yield
     except FormatError as error:
         raise corrupt(path, str(error)) from error
+
+
+@contextlib.contextmanager
+def limits_of(path: str) -> Iterator[None]:
+    """Lets what is not supported, or needs a package, name the file."""
+    try:
+        yield
     except errors.UnsupportedCheckpointError as error:
         raise unsupported(path, error.message, error.hint) from error
     except errors.MissingDependencyError as error:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.reader import TensorReader
+from legacy_restore.checkpoint.v1 import V1Files
+from legacy_restore.checkpoint.v1_files import shard_set_of_pattern
 
 
 def open_reader(prefix: str) -> TensorReader:
@@ -18,4 +22,8 @@ def open_reader(prefix: str) -> TensorReader:
       UnsupportedCheckpointError: It needs another reader.
       MissingDependencyError: It is compressed with snappy, and ``cramjam`` is missing.
     """
+    if os.path.isfile(prefix + ".index"):
+        return Bundle(prefix)  # TensorFlow, too, looks for V2 first.
+    if os.path.isfile(prefix) or shard_set_of_pattern(prefix) is not None:
+        return V1Files(prefix)
     return Bundle(prefix)

@@ -29,7 +29,7 @@ from legacy_restore.checkpoint import near_misses
 from legacy_restore.checkpoint.faults import unsupported
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.state_file import is_state_file, read_state_file
-from legacy_restore.checkpoint.table import is_table
+from legacy_restore.checkpoint.table_blocks import is_table
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
 

@@ -25,14 +25,16 @@ _DELETED = "it was deleted while it was opened"
 def open_checkpoint(location: LocationLike) -> Checkpoint:
     """Opens a checkpoint for reading, without TensorFlow.
 
-    The index is read and verified at once, tensors when they are asked for. What is
-    open stays readable, even if a training job deletes or overwrites the files. When
-    the newest checkpoint of a directory is deleted while it is opened, the one that is
-    the newest then is taken, and ``findings`` say so.
+    The formats V1 and V2 are read. What lists the tensors is read and verified at once,
+    tensors when they are asked for. What is open stays readable, even if a training job
+    deletes or overwrites the files. When the newest checkpoint of a directory is
+    deleted while it is opened, the one that is the newest then is taken, and
+    ``findings`` say so.
 
     Args:
-      location: A prefix, any file of the checkpoint, a directory, ``dir@latest``,
-        ``dir@12000``, a state file, or a SavedModel directory.
+      location: A prefix, any file of the checkpoint, a pattern of its shards, a
+        directory, ``dir@latest``, ``dir@12000``, a state file, or a SavedModel
+        directory.
 
     Returns:
       A read-only mapping from keys to arrays, and a context manager.
@@ -40,10 +42,11 @@ def open_checkpoint(location: LocationLike) -> Checkpoint:
     Raises:
       LocationError: No checkpoint is there, several could be meant, or the one with
         this prefix was deleted while it was opened.
-      CorruptCheckpointError: The index is damaged. Faults of the data files are in
-        ``findings`` and raised when an affected tensor is read.
+      CorruptCheckpointError: What lists the tensors is damaged. Faults of the data
+        are in ``findings`` as far as they are known, and raised when an affected
+        tensor is read.
       UnsupportedCheckpointError: The checkpoint is of a kind that is not read.
-      MissingDependencyError: The index is compressed with snappy, and ``cramjam`` is
+      MissingDependencyError: It is compressed with snappy, and ``cramjam`` is
         not installed.
     """
     resolved = resolve_location(location)
@@ -69,3 +72,15 @@ def _resolve_again(location: LocationLike, vanished: str) -> Location:
         return resolve_location(location)
     except errors.LocationError as error:
         raise not_there(vanished, _DELETED) from error
+
+
+def open_prefix(prefix: str) -> Checkpoint:
+    """Opens the checkpoint with a prefix to which a location was resolved before.
+
+    As a location the same text might mean something else: a directory of that name.
+
+    Raises:
+      CheckpointError: As ``open_checkpoint``.
+      MissingDependencyError: As ``open_checkpoint``.
+    """
+    return Checkpoint(open_reader(prefix), Location(prefix, prefix))

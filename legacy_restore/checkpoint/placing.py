@@ -27,7 +27,7 @@ from typing import Iterator, List, Tuple, Union
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.table import is_table
+from legacy_restore.checkpoint.table_blocks import is_table
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
 

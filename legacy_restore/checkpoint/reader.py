@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Dict, Iterator, List, Tuple
 
 from legacy_restore.checkpoint.slices import TensorSlice
 from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
-from legacy_restore.report.findings import Finding
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import cut_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,16 @@ class TensorReader(abc.ABC):
     @abc.abstractmethod
     def findings(self) -> List[Finding]:
         """Returns what there is to say about the files without reading a tensor."""
+
+    def incomplete_findings(self) -> List[Finding]:
+        """Returns a remark on tensors of which slices are missing, if there are any."""
+        entries = self.tensor_entries()
+        keys = sorted(key for key, entry in entries.items() if not entry.is_complete)
+        if not keys:
+            return []
+        count = f"{len(keys)} tensor" + ("" if len(keys) == 1 else "s")
+        message = f"of {count} only some slices are in the file: {cut_names(keys)}"
+        return [Finding(KINDS["incomplete-tensor"], self.prefix, message)]
 
     @property
     @abc.abstractmethod

@@ -72,6 +72,28 @@ class TensorSlice:
         )
 
 
+def part_of(extents: Sequence[Extent], whole: Sequence[int]) -> TensorSlice:
+    """Returns the part of a tensor that a slice takes.
+
+    Args:
+      extents: What the slice takes of each axis.
+      whole: Shape of the tensor, of the same rank.
+    """
+    return TensorSlice(
+        start=tuple(extent.start for extent in extents),
+        shape=tuple(
+            size if extent.length is None else extent.length
+            for extent, size in zip(extents, whole)
+        ),
+    )
+
+
+def reaches_beyond(part: TensorSlice, whole: Sequence[int]) -> bool:
+    """Returns whether a part of a tensor has elements outside of its shape."""
+    ends = (start + size for start, size in zip(part.start, part.shape))
+    return any(end > size for end, size in zip(ends, whole))
+
+
 def count_stored(whole: Sequence[int], parts: Sequence[TensorSlice]) -> int:
     """Returns how many elements of a tensor are stored.
 

@@ -23,11 +23,13 @@ class TensorEntry:
       key: The tensor's name inside the checkpoint.
       dtype: TensorFlow's name of the dtype, such as ``bfloat16`` or ``string``.
       shape: The shape of the whole tensor.
-      nbytes: Bytes stored for it, over all slices.
+      nbytes: Bytes stored for it, over all slices. The format V1 lists no sizes, and
+        packs integers: there it is what the stored elements take in memory, and 0 for
+        strings.
       shard: Number of the data file, or None for a partitioned tensor.
       slices: The parts of a partitioned tensor, else empty.
       crc32c: Masked CRC32C as stored, or None for a partitioned tensor, whose slices
-        have one each.
+        have one each, and for every tensor of the format V1, which has none.
     """
 
     key: str

@@ -7,12 +7,13 @@ in ``string_tensors``.
 from __future__ import annotations
 
 import sys
-from typing import List
+from typing import List, Tuple
 
 import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
+from legacy_restore.checkpoint.dtypes import DType
 from legacy_restore.checkpoint.entries import BundleEntry
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.string_tensors import (
@@ -24,19 +25,18 @@ from legacy_restore.checkpoint.string_tensors import (
 _CHUNK_BYTES = 1 << 20
 
 
-def allocate(entry: BundleEntry) -> np.ndarray:
-    """Returns an array of the entry's shape and dtype, its elements not set.
+def allocate(dtype: DType, shape: Tuple[int, ...]) -> np.ndarray:
+    """Returns an array of a dtype and a shape, its elements not set.
 
     Raises:
       UnsupportedCheckpointError: NumPy cannot hold the dtype or the shape.
       MissingDependencyError: The dtype needs ``ml_dtypes``.
     """
-    dtype = entry.dtype.to_numpy()
     try:
-        return np.empty(entry.shape, dtype)
+        return np.empty(shape, dtype.to_numpy())
     except ValueError as error:
         raise errors.UnsupportedCheckpointError(
-            f"NumPy cannot hold {entry.dtype.name}{list(entry.shape)}: {error}"
+            f"NumPy cannot hold {dtype.name}{list(shape)}: {error}"
         ) from error
 
 
@@ -62,7 +62,7 @@ def read_tensor(
     check_range(file, entry)
     if entry.dtype.name == "string":
         return _string_array(entry, read_elements(file, entry, is_big_endian))
-    array = allocate(entry)
+    array = allocate(entry.dtype, entry.shape)
     # ml_dtypes arrays have no buffer interface of their own: fill them as bytes.
     flat = array.reshape(-1).view(np.uint8)
     crc = 0
@@ -113,7 +113,7 @@ def _swap_bytes(array: np.ndarray) -> None:
 
 
 def _string_array(entry: BundleEntry, elements: List[bytes]) -> np.ndarray:
-    array = allocate(entry)
+    array = allocate(entry.dtype, entry.shape)
     flat = array.reshape(-1)
     for number, element in enumerate(elements):
         flat[number] = element

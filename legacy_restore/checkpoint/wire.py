@@ -18,6 +18,9 @@ FIXED64 = 1
 BYTES = 2
 FIXED32 = 5
 
+Data = Union[bytes, memoryview]
+"""A message, or the bytes in one."""
+
 _MAX_VARINT_BYTES = 10
 
 
@@ -46,7 +49,7 @@ class Field(NamedTuple):
 
     number: int
     wire_type: int
-    value: Union[int, bytes]
+    value: Union[int, Data]
 
     def as_int(self) -> int:
         """Returns the unsigned value.
@@ -54,7 +57,7 @@ class Field(NamedTuple):
         Raises:
           FormatError: The field holds bytes.
         """
-        if isinstance(self.value, bytes):
+        if not isinstance(self.value, int):
             raise FormatError(f"field {self.number} holds bytes, not a number")
         return self.value
 
@@ -69,12 +72,20 @@ class Field(NamedTuple):
         Raises:
           FormatError: The field holds a number.
         """
-        if not isinstance(self.value, bytes):
+        return bytes(self.as_data())
+
+    def as_data(self) -> Data:
+        """Returns the bytes, of a message that is a view as a view: they may be many.
+
+        Raises:
+          FormatError: The field holds a number.
+        """
+        if isinstance(self.value, int):
             raise FormatError(f"field {self.number} holds a number, not bytes")
         return self.value
 
 
-def read_varint(data: bytes, start: int) -> Varint:
+def read_varint(data: Data, start: int) -> Varint:
     """Decodes a varint of at most 64 bits.
 
     Raises:
@@ -96,7 +107,7 @@ def read_varint(data: bytes, start: int) -> Varint:
     raise FormatError("varint has more than 10 bytes")
 
 
-def unpack_varints(data: bytes) -> List[int]:
+def unpack_varints(data: Data) -> List[int]:
     """Decodes a packed sequence of varints.
 
     Raises:
@@ -110,7 +121,7 @@ def unpack_varints(data: bytes) -> List[int]:
     return values
 
 
-def read_fields(data: bytes) -> Iterator[Field]:
+def read_fields(data: Data) -> Iterator[Field]:
     """Yields the fields of a message in their order.
 
     Raises:
@@ -126,7 +137,7 @@ def read_fields(data: bytes) -> Iterator[Field]:
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise FormatError("field number 0")
-        if wire_type == VARINT or wire_type == BYTES:
+        if wire_type in (VARINT, BYTES):
             value, position = read_varint(data, position)
             if wire_type == VARINT:
                 yield Field(number, wire_type, value)

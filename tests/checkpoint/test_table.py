@@ -7,7 +7,8 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.table import is_table, read_table
+from legacy_restore.checkpoint.table import read_table
+from legacy_restore.checkpoint.table_blocks import is_table
 from legacy_restore.checkpoint.wire import FormatError
 from tests.checkpoint.builders import (
     SNAPPY,

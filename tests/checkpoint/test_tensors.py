@@ -8,7 +8,7 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum, dtypes, tensors
-from legacy_restore.checkpoint.entries import BundleEntry, parse_entry
+from legacy_restore.checkpoint.entries import parse_entry
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.wire import FormatError
 from tests.checkpoint.builders import BundleBuilder, memory_below, strings
@@ -173,26 +173,26 @@ def test_lengths_are_checked_before_the_strings_are_cut(tmp_path):
     file.close()
 
 
-def entry_of(name, shape):
-    return BundleEntry(dtypes.BY_NAME[name], shape, 0, 0, 0, 0, ())
+def allocated(name, shape):
+    return tensors.allocate(dtypes.BY_NAME[name], shape)
 
 
 def test_rank_beyond_numpys_is_refused_as_unsupported():
     with pytest.raises(errors.UnsupportedCheckpointError):
-        tensors.allocate(entry_of("float32", (1,) * 254))
+        allocated("float32", (1,) * 254)
 
 
 def test_empty_shape_beyond_numpys_is_refused_as_unsupported():
     with pytest.raises(errors.UnsupportedCheckpointError):
-        tensors.allocate(entry_of("float32", (0, 1 << 62)))
+        allocated("float32", (0, 1 << 62))
 
 
 def test_dtype_without_array_form_is_refused_by_name():
     with pytest.raises(errors.UnsupportedCheckpointError, match="resource"):
-        tensors.allocate(entry_of("resource", ()))
+        allocated("resource", ())
 
 
 def test_missing_ml_dtypes_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     with pytest.raises(errors.MissingDependencyError):
-        tensors.allocate(entry_of("bfloat16", (2,)))
+        allocated("bfloat16", (2,))
