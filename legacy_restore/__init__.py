@@ -13,6 +13,7 @@ from legacy_restore import errors
 
 if TYPE_CHECKING:
     from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
+    from legacy_restore.checkpoint.writing import write_checkpoint
     from legacy_restore.graph.model import Model
     from legacy_restore.graph.plan import plan
     from legacy_restore.graph.restore import restore
@@ -37,6 +38,7 @@ __all__ = [
     "restore_scope",
     "scope_variables",
     "scoped_saver",
+    "write_checkpoint",
 ]
 
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "restore_scope": "legacy_restore.graph.scope_restore",
     "scope_variables": "legacy_restore.graph.scopes",
     "scoped_saver": "legacy_restore.graph.scopes",
+    "write_checkpoint": "legacy_restore.checkpoint.writing",
 }
 
 

@@ -6,7 +6,7 @@ do instead where values or meaning would get lost.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 
@@ -19,7 +19,8 @@ _BY_NUMPY_NAME = {
     if dtype.numpy_name is not None and not dtype.name.startswith(("qint", "quint"))
 }
 
-_HINTS = {
+_HINTS: Dict[str, str] = {
+    "T": "bytes: np.strings.encode(array, 'utf-8')",
     "U": "bytes: np.char.encode(array, 'utf-8')",
     "M": "numbers: array.astype('int64')",
     "m": "numbers: array.astype('int64')",
@@ -78,7 +79,7 @@ def stored_dtype(found: dtypes.DType, name: Optional[str]) -> dtypes.DType:
     """
     if name is None:
         return found
-    named = dtypes.BY_NAME.get(name)
+    named = dtypes.BY_NAME.get(name) if isinstance(name, str) else None
     if named is None:
         raise NotStorableError(f"TensorFlow has no dtype {name!r}")
     if named.numpy_name != found.numpy_name:
@@ -93,6 +94,7 @@ def _dtype_of(array: np.ndarray) -> dtypes.DType:
     found = _BY_NUMPY_NAME.get("object" if kind == "O" else array.dtype.name)
     if found is not None:
         return found
+    hint: Optional[str]
     if array.dtype.names:
         hint = f"a tensor for each field: array[{array.dtype.names[0]!r}]"
     elif array.dtype.itemsize > 8 and kind in "fc":
@@ -104,22 +106,22 @@ def _dtype_of(array: np.ndarray) -> dtypes.DType:
 
 def _as_array(value: Any) -> np.ndarray:
     if isinstance(value, str):
-        raise NotStorableError("text, and a checkpoint holds bytes", "text.encode()")
+        raise NotStorableError("it is text; a checkpoint holds bytes", "text.encode()")
+    if isinstance(value, (bytearray, memoryview)):
+        hint = "bytes(value), or np.frombuffer(value, ...)"
+        raise NotStorableError("it is a string or an array of bytes", hint)
     if isinstance(value, np.ma.MaskedArray):
-        raise NotStorableError("a masked array loses its mask", "array.filled(...)")
+        raise NotStorableError("it would lose its mask", "array.filled(...)")
     if isinstance(value, bytes):
         return _objects(value)
     if isinstance(value, (list, tuple)):
         return _of_list(value)
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except Exception as error:  # Whatever kind of value it is raises what it likes.
         raise NotStorableError(
             f"NumPy makes no array of {_type_of(value)}: {error}"
         ) from error
-    if array.dtype == object and not isinstance(value, np.ndarray):
-        raise NotStorableError(f"NumPy makes no array of numbers of {_type_of(value)}")
-    return _widened(array) if isinstance(value, int) else array
 
 
 def _of_list(value: Any) -> np.ndarray:
@@ -128,25 +130,24 @@ def _of_list(value: Any) -> np.ndarray:
         # one release and raises in another of lists of different lengths.
         objects = np.asarray(value, dtype=object)
         leaves = list(objects.flat)
-        if any(isinstance(leaf, (list, tuple)) for leaf in leaves):
-            raise NotStorableError("lists of different lengths")
+        if any(isinstance(leaf, (list, tuple, np.ndarray)) for leaf in leaves):
+            raise NotStorableError("it has lists of different lengths")
         if leaves and all(isinstance(leaf, bytes) for leaf in leaves):
             return objects
         array = np.asarray(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, NotStorableError):
-            raise
-        raise NotStorableError(f"NumPy makes no array of the list: {error}") from error
+    except NotStorableError:
+        raise
+    except Exception as error:
+        raise NotStorableError(f"NumPy makes no array of it: {error}") from error
+    if not leaves:
+        raise NotStorableError("an empty list has no dtype", "np.zeros(shape, dtype)")
+    if array.dtype.kind == "S":
+        raise NotStorableError("it mixes bytes with something else")
     if array.dtype.kind in "fc":
         for leaf, number in zip(leaves, array.flat):
             if isinstance(leaf, int) and complex(number) != leaf:
-                raise NotStorableError(f"{leaf} is no {array.dtype}", "an array of it")
-    return _widened(array)
-
-
-def _widened(array: np.ndarray) -> np.ndarray:
-    """Python's integers as ``int64`` on all systems."""
-    return array.astype(np.int64) if array.dtype == np.int32 else array
+                raise NotStorableError(f"as {array.dtype} it would lose digits: {leaf}")
+    return array
 
 
 def _objects(value: Any) -> np.ndarray:
@@ -160,7 +161,7 @@ def _check_strings(array: np.ndarray) -> None:
         if not isinstance(element, bytes):
             hint = "text.encode()" if isinstance(element, str) else None
             raise NotStorableError(
-                f"an object array holds {_type_of(element)}, not only bytes", hint
+                f"as objects it holds {_type_of(element)}, not only bytes", hint
             )
 
 
