@@ -21,8 +21,8 @@ from typing import (
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.faults import corrupt_tensor
-from legacy_restore.checkpoint.location import Location
 from legacy_restore.checkpoint.reader import TensorReader
+from legacy_restore.checkpoint.resolved import Location
 from legacy_restore.checkpoint.slices import TensorSlice
 from legacy_restore.checkpoint.tensor_entry import (
     OBJECT_GRAPH_KEY,
@@ -42,7 +42,8 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
     """A checkpoint on disk: keys to NumPy arrays, read when asked for.
 
     The keys are those that TensorFlow lists, sorted. Reading a tensor verifies its
-    checksum. Tensors may be read from several threads at once.
+    checksum, or in the format V1 those of the blocks that it is in. Tensors may be
+    read from several threads at once.
 
     Example::
 
@@ -53,7 +54,7 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
 
     Attributes:
       location: Where it was found, and how.
-      format: ``"V2"``.
+      format: ``"V2"`` or ``"V1"``.
     """
 
     def __init__(self, reader: TensorReader, location: Location) -> None:
@@ -73,7 +74,7 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
 
     @property
     def prefix(self) -> str:
-        """The path stem that TensorFlow's own functions take."""
+        """What TensorFlow's functions take: a path stem, or a V1 path or pattern."""
         return self._reader.prefix
 
     @property
@@ -86,9 +87,9 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
         """SHA-256, in hexadecimal, of what the checkpoint holds.
 
         It covers the sorted keys with dtype, shape and the CRC32C of the contents, so
-        it is the same however the tensors are spread over data files. Partitioned
-        tensors are read for it; one of which slices are missing counts by the slices
-        that are there.
+        it is the same however the tensors are spread over data files, and in V1 and V2.
+        Partitioned tensors are read for it, and all of the format V1; one of which
+        slices are missing counts by the slices that are there.
         """
         with self._digest_lock:
             if self._digest is None:

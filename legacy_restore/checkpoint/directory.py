@@ -5,14 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Set
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.formats import open_reader
+from legacy_restore.checkpoint.v1_files import is_v1_file, shard_sets_of, stem_of
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 
 _STEP = re.compile(r"(?P<stem>.+)-(?P<step>\d+)", re.DOTALL)
 _INDEX = ".index"
+# What Savers and summary writers leave beside V1 checkpoints or in their place.
+_OTHER = re.compile(
+    r"checkpoint|events\.out\.tfevents\..*|.*\.(?:index|meta|pb|pbtxt|tempstate\d+"
+    r"|data-\d{5}-of-\d{5})",
+    re.DOTALL,
+)
 
 # How often to look again at a directory in which a training job writes.
 _MAX_ATTEMPTS = 5
@@ -20,10 +27,10 @@ _MAX_ATTEMPTS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A prefix in a directory, known by its index.
+    """A prefix in a directory, known by its index or its V1 files.
 
     Attributes:
-      prefix: Path stem of the files.
+      prefix: Path stem of the files, or path or pattern of V1 files.
       stem: The last part of the prefix without the step: ``model.ckpt``.
       step: The number behind the last dash, or None.
     """
@@ -52,14 +59,32 @@ def list_candidates(directory: str) -> List[Candidate]:
         raise errors.LocationError(
             message, path=directory, findings=[finding]
         ) from error
-    found = [
-        _candidate(os.path.join(directory, name[: -len(_INDEX)]))
+    prefixes = {
+        os.path.join(directory, name[: -len(_INDEX)])
         for name in names
         if name.endswith(_INDEX) and name != _INDEX
-    ]
+    }
+    prefixes |= _v1_prefixes(directory, names)
     return sorted(
-        found, key=lambda one: (one.stem, -1 if one.step is None else one.step)
+        map(_candidate, prefixes),
+        key=lambda one: (one.stem, -1 if one.step is None else one.step, one.prefix),
     )
+
+
+def _v1_prefixes(directory: str, names: List[str]) -> Set[str]:
+    """The prefixes of V1 checkpoints, which their names do not tell from other files.
+
+    What is known by its name is not opened: a long training leaves thousands of files.
+    """
+    paths = [
+        os.path.join(directory, name) for name in names if not _OTHER.fullmatch(name)
+    ]
+    sharded = shard_sets_of(paths)
+    prefixes = {shards.pattern for shards in sharded}
+    in_sets = {path for shards in sharded for path in shards.paths()}
+    return prefixes | {
+        path for path in paths if path not in in_sets and is_v1_file(path)
+    }
 
 
 def step_of(prefix: str) -> Optional[int]:
@@ -68,16 +93,17 @@ def step_of(prefix: str) -> Optional[int]:
 
 
 def _candidate(prefix: str) -> Candidate:
-    match = _STEP.fullmatch(os.path.basename(prefix))
+    name = os.path.basename(stem_of(prefix))
+    match = _STEP.fullmatch(name)
     if match is None:
-        return Candidate(prefix, os.path.basename(prefix), None)
+        return Candidate(prefix, name, None)
     return Candidate(prefix, match["stem"], int(match["step"]))
 
 
 def incompleteness(prefix: str) -> Optional[str]:
     """Returns why a prefix is not a whole checkpoint, or None when it is one.
 
-    The index is read and the data files are looked at, not read.
+    What lists the tensors is read; the data files are looked at, not read.
     """
     try:
         reader = open_reader(prefix)
@@ -100,7 +126,7 @@ class Newest(NamedTuple):
     """The newest complete checkpoints of a directory.
 
     Attributes:
-      whole: The one with the highest step of each stem.
+      whole: The one with the highest step of each stem, or several of that step.
       faults: Why those with higher steps were passed over, the highest first.
       among: All checkpoints of the directory, by stem and step.
     """
@@ -128,13 +154,16 @@ def newest_in(directory: str) -> Newest:
 
 def _newest_whole(candidates: List[Candidate]) -> Newest:
     # From the highest step down: a directory may hold hundreds of others.
-    whole: Dict[str, Candidate] = {}
+    whole: Dict[str, List[Candidate]] = {}
     faults: Dict[Candidate, str] = {}
     for one in reversed(candidates):
-        if one.stem not in whole:
+        found = whole.setdefault(one.stem, [])
+        # Two of one step and stem are written differently: V2, V1, numbers of shards.
+        if not found or found[0].step == one.step:
             reason = incompleteness(one.prefix)
             if reason is None:
-                whole[one.stem] = one
+                found.append(one)
             else:
                 faults[one] = reason
-    return Newest(list(reversed(list(whole.values()))), faults, candidates)
+    newest = [one for found in whole.values() for one in found][::-1]
+    return Newest(newest, faults, candidates)

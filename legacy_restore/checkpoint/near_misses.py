@@ -8,6 +8,7 @@ from typing import Mapping, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.directory import Candidate, list_candidates
+from legacy_restore.checkpoint.v1_files import typed
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
 
@@ -49,7 +50,7 @@ def not_found(given: str) -> errors.LocationError:
         given,
         f"no checkpoint at {given}; in {directory or os.curdir} there is "
         f"{listing(names)}",
-        f"did you mean {os.path.join(directory, near[0])}?",
+        f"did you mean {typed(os.path.join(directory, near[0]))}?",
     )
 
 

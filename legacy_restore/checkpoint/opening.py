@@ -9,11 +9,8 @@ from legacy_restore import errors
 from legacy_restore.checkpoint.checkpoint import Checkpoint
 from legacy_restore.checkpoint.faults import not_there
 from legacy_restore.checkpoint.formats import open_reader
-from legacy_restore.checkpoint.location import (
-    Location,
-    LocationLike,
-    resolve_location,
-)
+from legacy_restore.checkpoint.location import LocationLike, resolve_location
+from legacy_restore.checkpoint.resolved import Location
 from legacy_restore.report.findings import KINDS, Finding
 
 # A training job deletes its oldest checkpoint with each one that it writes.

@@ -86,6 +86,12 @@ def stem_of(prefix: str) -> str:
     return prefix if shards is None else shards.stem
 
 
+def typed(prefix: str) -> str:
+    """Returns what to type for a prefix: a shell would expand a pattern."""
+    shards = shard_set_of_pattern(prefix)
+    return prefix if shards is None else shards.path(0)
+
+
 def shard_sets_at(stem: str) -> List[ShardSet]:
     """Returns the sets of V1 files whose names begin with a stem."""
     directory = os.path.dirname(stem)

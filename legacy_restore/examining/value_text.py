@@ -16,9 +16,10 @@ _MAX_STRING_BYTES = 200
 def value_text(array: np.ndarray) -> str:
     """Returns an array as NumPy prints it.
 
-    NumPy's options for precision, width and size change nothing. Floating-point numbers have as many digits as it takes to read the same number
-    back. Arrays of more than 1,000 elements are summarised; strings are shown as
-    ``bytes``, long ones with their end left out and their length told.
+    NumPy's options for precision, width and size change nothing. Floating-point
+    numbers have as many digits as it takes to read the same number back. Arrays of
+    more than 1,000 elements are summarised; strings are shown as ``bytes``, long ones
+    with their end left out and their length told.
     """
     return np.array2string(
         array,

@@ -3,15 +3,19 @@
 ``RestoreV2`` looks for the index by a glob pattern (``RestoreTensorsV2`` in
 ``tensorflow/core/kernels/save_restore_tensor.cc``), so that a directory called
 ``run[1]`` is never found; escaping does not help. A temporary directory with symbolic
-links to the files does.
+links to the files does. V1 files are found by a glob pattern too: that of their shards
+is meant as one, but must not match anything else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
 from typing import Dict, Iterator, Mapping, Sequence
+
+from legacy_restore.checkpoint.v1_files import stem_of
 
 _GLOB_CHARACTERS = frozenset("*?[\\")
 
@@ -29,7 +33,7 @@ def readable_prefixes(
     Raises:
       OSError: The links cannot be made.
     """
-    odd = [name for name, prefix in prefixes.items() if _GLOB_CHARACTERS & set(prefix)]
+    odd = [name for name, prefix in prefixes.items() if _is_odd(prefix, files[name])]
     with contextlib.ExitStack() as stack:
         found = dict(prefixes)
         for name in odd:
@@ -40,8 +44,24 @@ def readable_prefixes(
         yield found
 
 
+def _is_odd(prefix: str, paths: Sequence[str]) -> bool:
+    stem = _stem_of(prefix, paths)
+    if _GLOB_CHARACTERS & set(stem):
+        return True
+    if stem == prefix:
+        return False
+    # A pattern: of an index under that name TensorFlow would think that it is V2.
+    return set(glob.glob(prefix)) != set(paths) or bool(glob.glob(prefix + ".index"))
+
+
+def _stem_of(prefix: str, paths: Sequence[str]) -> str:
+    """What the paths of all files begin with."""
+    return prefix if paths[0].startswith(prefix) else stem_of(prefix)
+
+
 def _link(paths: Sequence[str], prefix: str, directory: str) -> str:
     alias = os.path.join(directory, "checkpoint")
+    stem = _stem_of(prefix, paths)
     for path in paths:
-        os.symlink(os.path.abspath(path), alias + path[len(prefix) :])
-    return alias
+        os.symlink(os.path.abspath(path), alias + path[len(stem) :])
+    return alias + prefix[len(stem) :]

@@ -1,20 +1,21 @@
 """Proving that a session's variables still equal their checkpoints.
 
 A V2 checkpoint stores a CRC32C of every tensor. The same CRC computed over a variable's
-value proves the value without reading the file again, at any later time.
+value proves the value without reading the file again, at any later time. A V1
+checkpoint has no such checksums: its tensors are read again.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.check_saveables import check_saveable
 from legacy_restore.graph.plan import GraphPlan
-from legacy_restore.graph.stored import equals_stored, pieces_equal_stored
+from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable, assemble
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
@@ -41,16 +42,26 @@ def check_session(session: Any, plan: GraphPlan) -> CheckReport:
 def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[CheckRow]:
     built = plan.built[model.name]
     owned = built.variables
+    with StoredTensors(plan.opened[model.name]) as stored:
+        yield from _check_variables(session, stored, owned, model)
+        rows = {row.variable.name: row for row in model.rows}
+        for saveable in dict.fromkeys(built.saveables.values()):
+            own = [rows[row.name] for row in saveable.rows]
+            yield from check_saveable(session, stored, saveable, own)
+
+
+def _check_variables(
+    session: Any,
+    stored: StoredTensors,
+    owned: Mapping[str, OwnedVariable],
+    model: ModelPlan,
+) -> Iterator[CheckRow]:
     for batch in _batches([row for row in model.rows if row.variable.name in owned]):
         variables = [owned[row.variable.name] for row in batch]
         values = read_owned(session, variables)
         for row, variable, parts in zip(batch, variables, values):
-            yield _check(plan, row, variable, parts)
+            yield _check(stored, row, variable, parts)
         _log.debug("checked %s", batch[-1].variable.name)
-    rows = {row.variable.name: row for row in model.rows}
-    for saveable in dict.fromkeys(built.saveables.values()):
-        own = [rows[row.name] for row in saveable.rows]
-        yield from check_saveable(session, plan.opened[model.name], saveable, own)
 
 
 def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
@@ -68,7 +79,7 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
 
 
 def _check(
-    plan: GraphPlan,
+    stored: StoredTensors,
     row: PlanRow,
     variable: OwnedVariable,
     values: Optional[List[np.ndarray]],
@@ -80,14 +91,11 @@ def _check(
         reason = "it is not initialised any more"
         return CheckRow(row.model, name, row.entry.key, CheckStatus.CHANGED, reason)
     try:
-        opened = plan.opened[row.model]
         if row.variable.is_complete:
             value = assemble(variable, values)
-            is_equal = equals_stored(opened, row.entry, value)
+            is_equal = stored.equals(row.entry, value)
         else:
-            is_equal = pieces_equal_stored(
-                opened, row.entry, row.variable.pieces, values
-            )
+            is_equal = stored.pieces_equal(row.entry, row.variable.pieces, values)
     except errors.LegacyRestoreError as error:
         return CheckRow(
             row.model, name, row.entry.key, CheckStatus.UNPROVED, error.message

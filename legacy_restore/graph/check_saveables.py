@@ -14,10 +14,9 @@ import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import TensorEntry
-from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.stored import equals_stored, reopened
+from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import copied
@@ -32,13 +31,13 @@ class _Unproved(Exception):
 
 
 def check_saveable(
-    session: Any, opened: Opened, owned: OwnedSaveable, rows: Sequence[PlanRow]
+    session: Any, stored: StoredTensors, owned: OwnedSaveable, rows: Sequence[PlanRow]
 ) -> List[CheckRow]:
     """Compares a saveable object of a session with its checkpoint.
 
     Args:
       session: The session.
-      opened: The checkpoint.
+      stored: What its checkpoint stores.
       owned: The object.
       rows: All of its rows.
     """
@@ -50,7 +49,7 @@ def check_saveable(
     if len(entries) < len(rows) or rows[0].action is Action.INITIALIZE:
         return made
     try:
-        statuses = _compare(session, opened, owned, entries)
+        statuses = _compare(session, stored, owned, entries)
     except (_Unproved, errors.LegacyRestoreError) as error:
         reason = getattr(error, "message", str(error))
         return [
@@ -63,10 +62,13 @@ def check_saveable(
 
 
 def _compare(
-    session: Any, opened: Opened, owned: OwnedSaveable, entries: Sequence[TensorEntry]
+    session: Any,
+    stored: StoredTensors,
+    owned: OwnedSaveable,
+    entries: Sequence[TensorEntry],
 ) -> List[CheckStatus]:
     values = _values(session, owned.tensors)
-    if all(equals_stored(opened, *pair) for pair in zip(entries, values)):
+    if all(stored.equals(*pair) for pair in zip(entries, values)):
         return [CheckStatus.EQUAL] * len(values)
     if owned.table is None:
         kind = type(owned.saveable).__name__
@@ -76,16 +78,15 @@ def _compare(
     if tensors is not None:
         keys = _values(session, tensors)
         reserved = [row for key in keys for row in _rows(key[np.newaxis])]
-    with reopened(opened) as checkpoint:
-        stored = _entries([checkpoint[entry.key] for entry in entries], reserved)
-    if stored is None:
+    kept = _entries([stored.read(entry.key) for entry in entries], reserved)
+    if kept is None:
         raise _Unproved("the checkpoint has one key with several values")
     held = _entries(values, reserved)
     return [
         CheckStatus.EQUAL if is_equal else CheckStatus.CHANGED
         for is_equal in (
-            held is not None and set(held) == set(stored),
-            held == stored,
+            held is not None and set(held) == set(kept),
+            held == kept,
         )
     ]
 

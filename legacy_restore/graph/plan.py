@@ -48,14 +48,16 @@ class Opened:
       checkpoint: The checkpoint; only its index was read.
       prefix: Its prefix, absolute: the directory may change before the restore.
       paths: The paths of its files, absolute.
-      stamps: What tells each of its files from another, by absolute path.
+      stamps: What tells each of its files from another, by absolute path; None stands
+        for one that is not there. The index of a V2 checkpoint beside V1 files is
+        among them: TensorFlow would read that instead.
     """
 
     source: Source
     checkpoint: Checkpoint
     prefix: str
     paths: Sequence[str]
-    stamps: Mapping[str, FileIdentity]
+    stamps: Mapping[str, Optional[FileIdentity]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -158,17 +160,14 @@ def open_for_plan(location: LocationLike) -> Opened:
     )
     paths = [os.path.abspath(path) for path in checkpoint.paths()]
     prefix = os.path.abspath(checkpoint.prefix)
-    return Opened(source, checkpoint, prefix, paths, file_stamps(paths))
+    return Opened(
+        source, checkpoint, prefix, paths, file_stamps([*paths, prefix + ".index"])
+    )
 
 
-def file_stamps(paths: Iterable[str]) -> Dict[str, FileIdentity]:
-    """Returns what tells files from others, by path; absent ones are left out."""
-    stamps = {}
-    for path in paths:
-        identity = identity_of(path)
-        if identity is not None:
-            stamps[path] = identity
-    return stamps
+def file_stamps(paths: Iterable[str]) -> Dict[str, Optional[FileIdentity]]:
+    """Returns what tells files from others, by path; None for absent ones."""
+    return {path: identity_of(path) for path in paths}
 
 
 def input_findings(

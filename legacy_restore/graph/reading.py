@@ -7,7 +7,7 @@ import logging
 from typing import Any, Callable, List, Mapping, Sequence
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import open_checkpoint
+from legacy_restore.checkpoint import open_prefix
 from legacy_restore.graph.alias import readable_prefixes
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reasons import reason_of
@@ -85,8 +85,7 @@ def _faults(reading: Reading) -> List[Finding]:
 
 def _faults_of(prefix: str, keys: List[str]) -> List[Finding]:
     try:
-        # By its index: a directory may have the name of the prefix.
-        with open_checkpoint(prefix + ".index") as checkpoint:
+        with open_prefix(prefix) as checkpoint:
             found = list(errors_of(checkpoint.findings))
             for key in keys:
                 try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import List, Mapping, Sequence
+from typing import List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
+from legacy_restore.checkpoint.files import FileIdentity
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.plan import (
     Opened,
@@ -65,18 +66,24 @@ def refuse_if_changed(opened: Mapping[str, Opened]) -> None:
     findings: List[Finding] = []
     for name, one in opened.items():
         now = file_stamps(one.stamps)
-        changed = [path for path, stamp in one.stamps.items() if now.get(path) != stamp]
+        changed = [path for path, stamp in one.stamps.items() if now[path] != stamp]
         findings += [
             Finding(
                 KINDS["checkpoint-changed"],
                 path,
-                "it is gone" if path not in now else "it was written to",
+                _change(one.stamps[path], now[path]),
                 model=name,
                 hint="make the plan again",
             )
             for path in changed
         ]
     raise_for(findings, "a checkpoint is no longer the one that was planned")
+
+
+def _change(before: Optional[FileIdentity], now: Optional[FileIdentity]) -> str:
+    if now is None:
+        return "it is gone"
+    return "it was not there" if before is None else "it was written to"
 
 
 def open_or_refuse(name: str, location: LocationLike, headline: str) -> Opened:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Dict, Iterator, Sequence
+from types import TracebackType
+from typing import Dict, Optional, Sequence, Type
 
 import numpy as np
 
@@ -13,91 +13,120 @@ from legacy_restore.checkpoint import (
     TensorEntry,
     TensorSlice,
     checksum,
-    open_checkpoint,
+    open_prefix,
 )
 from legacy_restore.graph.plan import Opened, file_stamps
 from legacy_restore.planning.spec import Part
 
 
-def equals_stored(opened: Opened, entry: TensorEntry, value: np.ndarray) -> bool:
-    """Returns whether a value has the shape and the checksum of a stored tensor.
+class StoredTensors:
+    """What a plan's checkpoint stores, to compare values with; a context manager.
 
-    Args:
-      opened: The checkpoint.
-      entry: The tensor.
-      value: The value, of the tensor's dtype.
-
-    Raises:
-      LegacyRestoreError: The checkpoint has no checksum for it, and cannot be read.
+    A V2 checkpoint has a checksum of every tensor. Where there is none the tensors are
+    read, from files that are opened once and closed in the end.
     """
-    if tuple(value.shape) != entry.shape:
-        return False
-    crcs = _stored_crcs(opened, entry.key)
-    return all(
-        checksum.tensor_crc(_cut(value, part)) == crc for part, crc in crcs.items()
-    )
 
+    def __init__(self, opened: Opened) -> None:
+        """Opens nothing yet.
 
-def pieces_equal_stored(
-    opened: Opened,
-    entry: TensorEntry,
-    pieces: Sequence[Part],
-    values: Sequence[np.ndarray],
-) -> bool:
-    """Returns whether parts of a whole that is not in the graph equal stored slices.
+        Args:
+          opened: The checkpoint.
+        """
+        self._opened = opened
+        self._again: Optional[Checkpoint] = None
 
-    Args:
-      opened: The checkpoint.
-      entry: The tensor.
-      pieces: Which parts of it they are.
-      values: Their values.
+    def equals(self, entry: TensorEntry, value: np.ndarray) -> bool:
+        """Returns whether a value has the shape and the checksum of a stored tensor.
 
-    Raises:
-      UnsupportedCheckpointError: The file is cut in another way, so that it has no
-        checksum for one of them.
-    """
-    crcs = _stored_crcs(opened, entry.key)
-    known = [crcs.get(piece.place) for piece in pieces]
-    for value, crc in zip(values, known):
-        if crc is not None and checksum.tensor_crc(value) != crc:
+        Args:
+          entry: The tensor.
+          value: The value, of the tensor's dtype.
+
+        Raises:
+          LegacyRestoreError: The checkpoint has no checksum for it, and cannot be read.
+        """
+        if tuple(value.shape) != entry.shape:
             return False
-    if None in known:
-        raise errors.UnsupportedCheckpointError(
-            "only part of it is in the graph, and the checkpoint is cut into other "
-            "slices, with no checksum of that part"
+        return all(
+            checksum.tensor_crc(_cut(value, part)) == crc
+            for part, crc in self._crcs(entry.key).items()
         )
-    return True
+
+    def pieces_equal(
+        self,
+        entry: TensorEntry,
+        pieces: Sequence[Part],
+        values: Sequence[np.ndarray],
+    ) -> bool:
+        """Returns whether parts of a whole that is not in the graph equal stored ones.
+
+        Args:
+          entry: The tensor.
+          pieces: Which parts of it they are.
+          values: Their values.
+
+        Raises:
+          UnsupportedCheckpointError: The file is cut in another way, so that it has no
+            checksum for one of them.
+        """
+        crcs = self._crcs(entry.key)
+        known = [crcs.get(piece.place) for piece in pieces]
+        for value, crc in zip(values, known):
+            if crc is not None and checksum.tensor_crc(value) != crc:
+                return False
+        if None in known:
+            raise errors.UnsupportedCheckpointError(
+                "only part of it is in the graph, and the checkpoint is cut into other "
+                "slices, with no checksum of that part"
+            )
+        return True
+
+    def read(self, key: str) -> np.ndarray:
+        """Reads a tensor.
+
+        Raises:
+          CheckpointError: It cannot be read, or the files are no longer those of the
+            plan: also where they were replaced while they were read.
+        """
+        checkpoint = self._reopened()
+        value = checkpoint[key]
+        self._raise_if_replaced()
+        return value
+
+    def _crcs(self, key: str) -> Dict[TensorSlice, int]:
+        if self._opened.checkpoint.has_crcs:
+            return self._opened.checkpoint.slice_crcs(key)
+        crcs = self._reopened().slice_crcs(key)
+        self._raise_if_replaced()
+        return crcs
+
+    def _reopened(self) -> Checkpoint:
+        if self._again is None:
+            self._again = open_prefix(self._opened.prefix)
+        self._raise_if_replaced()
+        return self._again
+
+    def _raise_if_replaced(self) -> None:
+        stamps = self._opened.stamps
+        if file_stamps(stamps) != dict(stamps):
+            raise errors.CheckpointError(
+                f"the files of {self._opened.prefix} were replaced since the restore "
+                "was planned"
+            )
+
+    def __enter__(self) -> StoredTensors:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if self._again is not None:
+            self._again.close()
 
 
 def _cut(value: np.ndarray, part: TensorSlice) -> np.ndarray:
     # A scalar that is indexed would be no array any more.
     return value if part.shape == value.shape else value[part.as_index()]
-
-
-def _stored_crcs(opened: Opened, key: str) -> Dict[TensorSlice, int]:
-    if opened.checkpoint.has_crcs:
-        return opened.checkpoint.slice_crcs(key)
-    # It has to be read: from files opened for that, and closed again.
-    with reopened(opened) as again:
-        return again.slice_crcs(key)
-
-
-@contextlib.contextmanager
-def reopened(opened: Opened) -> Iterator[Checkpoint]:
-    """Opens the files of a plan again, and closes them.
-
-    Raises:
-      CheckpointError: They cannot be read, or are no longer those of the plan: also
-        where they were replaced while they were read.
-    """
-    with open_checkpoint(opened.prefix + ".index") as again:
-        _raise_if_replaced(opened)
-        yield again
-        _raise_if_replaced(opened)
-
-
-def _raise_if_replaced(opened: Opened) -> None:
-    if file_stamps(opened.stamps) != dict(opened.stamps):
-        raise errors.CheckpointError(
-            f"the files of {opened.prefix} were replaced since the restore was planned"
-        )

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, List, Mapping, Optional
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import open_checkpoint
+from legacy_restore.checkpoint import open_prefix
 from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.tables import bucket_fault, is_dense
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
@@ -38,7 +38,7 @@ def with_table_findings(
 
 def _findings(table: Any, prefix: str, row: PlanRow) -> List[Finding]:
     try:
-        with open_checkpoint(prefix + ".index") as checkpoint:
+        with open_prefix(prefix) as checkpoint:
             fault = bucket_fault(table, checkpoint[str(row.key)])
     except errors.LegacyRestoreError as error:
         found = error.findings or [

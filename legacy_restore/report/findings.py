@@ -176,6 +176,7 @@ KINDS = _catalogue(
     _remark("state-file-stale", "state file names a checkpoint that is not there"),
     _remark("state-file-elsewhere", "state file points elsewhere"),
     _remark("checkpoint-vanished", "checkpoint deleted meanwhile"),
+    _remark("v2-preferred", "V1 checkpoint of the same name"),
     _remark("incomplete-tensor", "only part of a tensor in the checkpoint"),
     _remark("object-key-missing", "the object graph names what is not there"),
     _remark("object-key-unlisted", "tensors that no object saved"),
