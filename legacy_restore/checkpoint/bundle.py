@@ -9,26 +9,31 @@ point (``tensorflow/core/util/tensor_bundle/tensor_bundle.h``).
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 from legacy_restore.checkpoint import checksum
-from legacy_restore.checkpoint.bundle_index import read_index
-from legacy_restore.checkpoint.entries import BundleEntry
-from legacy_restore.checkpoint.faults import (
-    corrupt,
-    corrupt_tensor,
-    incomplete_tensor,
-    not_there,
+from legacy_restore.checkpoint.bundle_index import BundleIndex, read_index
+from legacy_restore.checkpoint.data_files import (
+    Need,
+    StoredEntry,
+    lookalike_at,
+    needs_of,
+    shard_path,
+    size_finding,
 )
+from legacy_restore.checkpoint.entries import BundleEntry
+from legacy_restore.checkpoint.faults import corrupt, incomplete_tensor, not_there
 from legacy_restore.checkpoint.files import PositionedFile, identity_of
+from legacy_restore.checkpoint.lookalikes import Lookalike
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
-from legacy_restore.checkpoint.string_tensors import check_range, read_elements
+from legacy_restore.checkpoint.stored_bytes import check_range
+from legacy_restore.checkpoint.string_tensors import read_elements
 from legacy_restore.checkpoint.tensor_entry import StoredPart, TensorEntry
-from legacy_restore.checkpoint.wire import FormatError
-from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.checkpoint.tensor_faults import EntryFault, fault_of_tensor
+from legacy_restore.checkpoint.wire import FormatError, MissingDataError
+from legacy_restore.report.findings import Finding
 
 # ``tensors`` imports NumPy, which takes longer than to list what a checkpoint holds: it
 # is imported where a tensor is read.
@@ -70,10 +75,26 @@ class Bundle(TensorReader):
           UnsupportedCheckpointError: The index needs another reader.
           MissingDependencyError: The index is compressed and ``cramjam`` is missing.
         """
+        self._begin(prefix)
+        self._open()
+
+    @classmethod
+    def of_index(cls, prefix: str, index: BundleIndex) -> Bundle:
+        """Returns the tensors of an index that was read otherwise, such as in part."""
+        bundle = cls.__new__(cls)
+        bundle._begin(prefix)
+        bundle._take(index)
+        bundle._open_shards()
+        return bundle
+
+    def _begin(self, prefix: str) -> None:
         self.prefix = prefix
         self._files: Dict[int, PositionedFile] = {}
+        self._lookalikes: Dict[int, Optional[Lookalike]] = {}
         self._files_lock = threading.Lock()
-        self._open()
+
+    def _take(self, index: BundleIndex) -> None:
+        self.header, self.entries, self.slices = index[:3]
 
     def close(self) -> None:
         """Closes the data files that were opened; may be called twice."""
@@ -83,7 +104,7 @@ class Bundle(TensorReader):
 
     def shard_path(self, shard: int) -> str:
         """Returns the path of a data file."""
-        return f"{self.prefix}.data-{shard:05d}-of-{self.header.num_shards:05d}"
+        return shard_path(self.prefix, shard, self.header.num_shards)
 
     def tensor_entries(self) -> Dict[str, TensorEntry]:
         """Returns what the index says about each tensor, by key."""
@@ -114,7 +135,7 @@ class Bundle(TensorReader):
                 nbytes=stored.size,
                 crc32c=stored.crc32c,
             )
-            for part, stored in zip(entry.parts, self._stored_entries(entry.key))
+            for part, (_, stored) in zip(entry.parts, self._parts(entry.key))
         ]
 
     def paths(self) -> List[str]:
@@ -146,17 +167,17 @@ class Bundle(TensorReader):
             tensor = self._tensor_entry(key)
             stored_text = f"{tensor.num_stored} of {tensor.num_elements} elements"
             raise incomplete_tensor(key, self.prefix, stored_text)
-        try:
-            if key not in self.slices:
+        if key not in self.slices:
+            with self._faults_of(key, None, entry):
                 return self._read_entry(entry)
-            for stored in self.slices[key]:
-                check_range(self._file(stored.entry.shard), stored.entry)
-            whole = tensors.allocate(entry.dtype, entry.shape)
-            for stored in self.slices[key]:
-                whole[stored.part.as_index()] = self._read_entry(stored.entry)
-            return whole
-        except FormatError as error:
-            raise corrupt_tensor(key, self.prefix, str(error)) from error
+        for part, entry in self.slices[key]:
+            with self._faults_of(key, part, entry):
+                check_range(self._file(entry.shard), entry)
+        whole = tensors.allocate(self.entries[key].dtype, self.entries[key].shape)
+        for part, entry in self.slices[key]:
+            with self._faults_of(key, part, entry):
+                whole[part.as_index()] = self._read_entry(entry)
+        return whole
 
     def read_slices(self, key: str) -> Iterator[Tuple[TensorSlice, np.ndarray]]:
         """Reads the slices of a partitioned tensor, one after the other.
@@ -170,12 +191,10 @@ class Bundle(TensorReader):
           UnsupportedCheckpointError: NumPy cannot hold the dtype.
           MissingDependencyError: The dtype needs ``ml_dtypes``.
         """
-        for stored in self.slices[key]:
-            try:
-                values = self._read_entry(stored.entry)
-            except FormatError as error:
-                raise corrupt_tensor(key, self.prefix, str(error)) from error
-            yield stored.part, values
+        for part, entry in self.slices[key]:
+            with self._faults_of(key, part, entry):
+                values = self._read_entry(entry)
+            yield part, values
 
     def read_string(self, key: str) -> bytes:
         """Reads a tensor that is one string, without NumPy.
@@ -190,11 +209,9 @@ class Bundle(TensorReader):
         entry = self.entries[key]
         if key in self.slices:
             return super().read_string(key)
-        try:
-            file = self._file(entry.shard)
-            (element,) = read_elements(file, entry, self.header.is_big_endian)
-        except FormatError as error:
-            raise corrupt_tensor(key, self.prefix, str(error)) from error
+        with self._faults_of(key, None, entry):
+            byte_order = ">" if self.header.is_big_endian else "<"
+            (element,) = read_elements(self._file(entry.shard), entry, byte_order)
         return element
 
     def verify(self, key: str) -> None:
@@ -202,37 +219,45 @@ class Bundle(TensorReader):
 
         Raises:
           CorruptCheckpointError: The data are missing, too short or do not match.
+          UnsupportedCheckpointError: Nobody can tell, for such a dtype.
         """
         from legacy_restore.checkpoint import tensors
 
-        try:
-            for entry in self._stored_entries(key):
-                tensors.verify_tensor(
-                    self._file(entry.shard), entry, self.header.is_big_endian
-                )
-        except FormatError as error:
-            raise corrupt_tensor(key, self.prefix, str(error)) from error
+        faults: List[EntryFault] = []
+        for part, entry in self._parts(key):
+            try:
+                file = self._file(entry.shard)
+                tensors.verify_tensor(file, entry, self.header.is_big_endian)
+            except FormatError as error:
+                faults.append(self._entry_fault(part, entry, error))
+        if faults:
+            raise fault_of_tensor(key, self.prefix, faults)
+
+    def needs(self) -> Dict[int, Need]:
+        """Returns what the tensors demand of each data file, by its number."""
+        return needs_of(
+            StoredEntry(key, entry)
+            for key in self.entries
+            for _, entry in self._parts(key)
+        )
 
     def file_findings(self) -> List[Finding]:
         """Returns what is wrong with the data files, from their sizes alone."""
-        needed: Dict[int, int] = {}
-        owners: Dict[int, List[str]] = {}
-        for key in self.entries:
-            for entry in self._stored_entries(key):
-                end = entry.offset + entry.size
-                needed[entry.shard] = max(needed.get(entry.shard, 0), end)
-                owners.setdefault(entry.shard, []).append(key)
         found = (
-            self._shard_finding(shard, needed[shard], owners[shard])
-            for shard in sorted(needed)
+            size_finding(self.shard_path(shard), need, self._size(shard))
+            for shard, need in self.needs().items()
         )
         return [finding for finding in found if finding is not None]
+
+    def _size(self, shard: int) -> Optional[int]:
+        """The size of a data file that is open: it may be deleted by now."""
+        return self._files[shard].size if shard in self._files else None
 
     def _open(self) -> None:
         path = self.prefix + ".index"
         for _ in range(_MAX_ATTEMPTS):
             index = read_index(path)
-            self.header, self.entries, self.slices = index[:3]
+            self._take(index)
             is_whole = self._open_shards()
             now = identity_of(path)
             # TensorFlow deletes the index first, and writes it last.
@@ -246,8 +271,8 @@ class Bundle(TensorReader):
 
     def _open_shards(self) -> bool:
         """Opens the data files that tensors are in; returns whether all are open."""
-        stored = (one for key in self.entries for one in self._stored_entries(key))
-        shards = sorted({entry.shard for entry in stored})
+        parts = (part for key in self.entries for part in self._parts(key))
+        shards = sorted({entry.shard for _, entry in parts})
         for shard in shards[:_MAX_OPENED_AT_ONCE]:
             with contextlib.suppress(FormatError):  # It is a finding.
                 self._file(shard)
@@ -266,35 +291,44 @@ class Bundle(TensorReader):
             crc32c=None if slices else whole.crc32c,
         )
 
-    def _stored_entries(self, key: str) -> List[BundleEntry]:
-        if key in self.slices:
-            return [stored.entry for stored in self.slices[key]]
-        return [self.entries[key]]
+    def _parts(self, key: str) -> Iterator[Tuple[Optional[TensorSlice], BundleEntry]]:
+        """The entries of a tensor's slices, or its own where it has none."""
+        if key not in self.slices:
+            yield None, self.entries[key]
+        for stored in self.slices.get(key, ()):
+            yield stored.part, stored.entry
 
-    def _shard_finding(
-        self, shard: int, needed: int, keys: List[str]
-    ) -> Optional[Finding]:
-        path = self.shard_path(shard)
-        names = f"{len(set(keys))} tensors, {keys[0]} among them"
+    @contextlib.contextmanager
+    def _faults_of(
+        self, key: str, part: Optional[TensorSlice], entry: BundleEntry
+    ) -> Iterator[None]:
+        """Turns faults of a tensor's bytes into errors that name it."""
         try:
-            is_open = shard in self._files
-            size = self._files[shard].size if is_open else os.stat(path).st_size
-        except OSError as error:
-            return Finding(
-                KINDS["shard-missing"],
-                path,
-                f"{error.strerror}; it holds {names}",
-                expected=f"{needed} bytes",
-            )
-        if size >= needed:
-            return None
-        return Finding(
-            KINDS["shard-truncated"],
-            path,
-            f"it holds {names}",
-            expected=f"{needed} bytes",
-            found=f"{size} bytes",
-        )
+            yield
+        except FormatError as error:
+            fault = self._entry_fault(part, entry, error)
+            raise fault_of_tensor(key, self.prefix, [fault]) from error
+
+    def _entry_fault(
+        self, part: Optional[TensorSlice], entry: BundleEntry, error: FormatError
+    ) -> EntryFault:
+        path = self.shard_path(entry.shard)
+        found = self.lookalike(entry.shard)
+        is_zero = found is None and self._is_zero(entry)
+        return EntryFault(error, part, path, found, is_zero)
+
+    def lookalike(self, shard: int) -> Optional[Lookalike]:
+        """Returns what a damaged data file is instead of one, if that is known."""
+        if shard not in self._lookalikes:
+            self._lookalikes[shard] = lookalike_at(self.shard_path(shard))
+        return self._lookalikes[shard]
+
+    def _is_zero(self, entry: BundleEntry) -> bool:
+        try:
+            file = self._file(entry.shard)
+            return entry.size > 0 and file.is_zero(entry.offset, entry.size)
+        except FormatError:
+            return False
 
     def _read_entry(self, entry: BundleEntry) -> np.ndarray:
         from legacy_restore.checkpoint import tensors
@@ -310,5 +344,5 @@ class Bundle(TensorReader):
                 try:
                     self._files[shard] = PositionedFile(path)
                 except OSError as error:
-                    raise FormatError(f"{path}: {error.strerror}") from error
+                    raise MissingDataError(f"{path}: {error.strerror}") from error
             return self._files[shard]

@@ -57,13 +57,21 @@ def string_lengths_crc(lengths: Sequence[int], byte_order: str = "<") -> int:
       lengths: Length of each element in bytes.
       byte_order: ``<`` or ``>``, the byte order of the machine that wrote the file.
     """
-    return crc32c(packed_lengths(lengths, byte_order))
+    return extend_lengths(0, lengths, byte_order)
+
+
+def extend_lengths(crc: int, lengths: Sequence[int], byte_order: str = "<") -> int:
+    """Returns the CRC32C of what ``crc`` covers followed by lengths of strings."""
+    return extend(crc, packed_lengths(lengths, byte_order))
 
 
 def packed_lengths(lengths: Sequence[int], byte_order: str = "<") -> bytes:
     """Returns the lengths of string elements in the form that checksums cover."""
-    formats = ("I" if length <= _UINT32_MAX else "Q" for length in lengths)
-    return struct.pack(byte_order + "".join(formats), *lengths)
+    if max(lengths, default=0) <= _UINT32_MAX:
+        layout = f"{len(lengths)}I"
+    else:
+        layout = "".join("I" if length <= _UINT32_MAX else "Q" for length in lengths)
+    return struct.pack(byte_order + layout, *lengths)
 
 
 def tensor_crc(array: np.ndarray) -> int:

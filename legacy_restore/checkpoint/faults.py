@@ -6,23 +6,64 @@ import contextlib
 from typing import Iterator, Optional
 
 from legacy_restore import errors
-from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.checkpoint.wire import FormatError, OtherFileError
 from legacy_restore.report.findings import KINDS, Finding
 
 
-def corrupt(path: str, reason: str) -> errors.CorruptCheckpointError:
+def corrupt(
+    path: str, reason: str, hint: Optional[str] = None
+) -> errors.CorruptCheckpointError:
     """Returns the error for a file that contradicts its format."""
-    finding = Finding(KINDS["corrupt"], path, reason)
+    finding = Finding(KINDS["corrupt"], path, reason, hint=hint)
     return errors.CorruptCheckpointError(
-        f"{path} is corrupt: {reason}", path=path, findings=[finding]
+        f"{path} is corrupt: {reason}", path=path, findings=[finding], hint=hint
     )
 
 
-def corrupt_tensor(key: str, path: str, reason: str) -> errors.CorruptCheckpointError:
-    """Returns the error for a tensor whose data are missing or damaged."""
-    finding = Finding(KINDS["tensor-corrupt"], key, reason)
+def other_file(
+    path: str, what: str, hint: Optional[str]
+) -> errors.CorruptCheckpointError:
+    """Returns the error for another kind of file in the place of a checkpoint's."""
+    finding = Finding(KINDS["not-a-checkpoint"], path, f"it is {what}", hint=hint)
     return errors.CorruptCheckpointError(
-        f"tensor {key!r} of {path} is corrupt: {reason}", path=path, findings=[finding]
+        f"{path} is {what}", path=path, findings=[finding], hint=hint
+    )
+
+
+def corrupt_tensor(
+    key: str, path: str, reason: str, hint: Optional[str] = None
+) -> errors.CorruptCheckpointError:
+    """Returns the error for a tensor whose data are damaged."""
+    finding = Finding(KINDS["tensor-corrupt"], key, reason, hint=hint)
+    return errors.CorruptCheckpointError(
+        f"tensor {key!r} of {path} is corrupt: {reason}",
+        path=path,
+        findings=[finding],
+        hint=hint,
+    )
+
+
+def missing_tensor(
+    key: str, path: str, reason: str, hint: Optional[str] = None
+) -> errors.CorruptCheckpointError:
+    """Returns the error for a tensor whose data are not there."""
+    finding = Finding(KINDS["tensor-missing"], key, reason, hint=hint)
+    return errors.CorruptCheckpointError(
+        f"tensor {key!r} of {path} is not all there: {reason}",
+        path=path,
+        findings=[finding],
+        hint=hint,
+    )
+
+
+def undecided_tensor(
+    key: str, path: str, reason: str
+) -> errors.UnsupportedCheckpointError:
+    """Returns the error for a tensor that may be sound, and nobody can tell."""
+    return errors.UnsupportedCheckpointError(
+        f"tensor {key!r} of {path} cannot be verified: {reason}",
+        path=path,
+        findings=[Finding(KINDS["unsupported"], key, reason)],
     )
 
 
@@ -59,8 +100,10 @@ def faults_of(path: str) -> Iterator[None]:
     try:
         with limits_of(path):
             yield
+    except OtherFileError as error:
+        raise other_file(path, str(error), error.hint) from error
     except FormatError as error:
-        raise corrupt(path, str(error)) from error
+        raise corrupt(path, str(error), error.hint) from error
 
 
 @contextlib.contextmanager

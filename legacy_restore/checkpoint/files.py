@@ -14,6 +14,8 @@ from typing import NamedTuple, Optional
 
 from legacy_restore.checkpoint.wire import FormatError
 
+_CHUNK_BYTES = 1 << 20
+
 
 class FileIdentity(NamedTuple):
     """What tells a file from another one that takes its path.
@@ -74,6 +76,18 @@ class PositionedFile:
         buffer = bytearray(size)
         self.read_into(offset, memoryview(buffer))
         return bytes(buffer)
+
+    def is_zero(self, offset: int, size: int) -> bool:
+        """Returns whether all of ``size`` bytes from ``offset`` are zero.
+
+        Raises:
+          FormatError: The range is not in the file, or the disk fails.
+        """
+        for start in range(offset, offset + size, _CHUNK_BYTES):
+            chunk = self.read(start, min(offset + size - start, _CHUNK_BYTES))
+            if chunk != bytes(len(chunk)):
+                return False
+        return True
 
     def read_into(self, offset: int, target: memoryview) -> None:
         """Fills ``target`` from ``offset``.

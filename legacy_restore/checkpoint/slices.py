@@ -51,6 +51,10 @@ class TensorSlice:
     start: Tuple[int, ...]
     shape: Tuple[int, ...]
 
+    def __str__(self) -> str:
+        ends = map(operator.add, self.start, self.shape)
+        return f"[{','.join(f'{start}:{end}' for start, end in zip(self.start, ends))}]"
+
     def as_index(self) -> Tuple[slice, ...]:
         """Returns the index that selects this part of the whole array."""
         return tuple(

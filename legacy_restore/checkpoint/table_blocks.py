@@ -26,8 +26,10 @@ from typing import Iterator, NamedTuple, Optional
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.wire import FormatError, read_varint
+from legacy_restore.checkpoint.lookalikes import recognize
+from legacy_restore.checkpoint.wire import FormatError, OtherFileError, read_varint
 
+_AGAIN = "download or copy the file again"
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
@@ -103,7 +105,7 @@ def list_blocks(file: PositionedFile) -> Iterator[BlockHandle]:
         installed.
     """
     if not is_table(file):
-        raise FormatError(f"not a table file (bad magic number; {file.size} bytes)")
+        raise _no_table(file)
     footer = file.read(file.size - _FOOTER_BYTES, _FOOTER_BYTES)
     _, position = _read_handle(b"", footer, 0)
     index, _ = _read_handle(b"", footer, position)
@@ -127,6 +129,21 @@ def _read_handle(last_key: bytes, data: bytes, start: int) -> _HandleEnd:
     offset, middle = read_varint(data, start)
     size, end = read_varint(data, middle)
     return _HandleEnd(BlockHandle(last_key, offset, size), end)
+
+
+def _no_table(file: PositionedFile) -> FormatError:
+    found = recognize(file)
+    if found is not None:
+        return OtherFileError(found.what, found.hint)
+    end = file.read(max(file.size - _FOOTER_BYTES, 0), min(file.size, _FOOTER_BYTES))
+    if not end.strip(b"\0"):
+        reason = "it ends in zeros: it was not written or copied to its end"
+        return FormatError(reason, _AGAIN)
+    # The first key is empty: nothing is shared, and nothing is its own.
+    if file.read(0, min(file.size, 2)) == b"\0\0":
+        reason = f"it begins as a table and is cut off: {file.size} bytes are not all"
+        return FormatError(reason, _AGAIN)
+    return FormatError(f"not a table file (bad magic number; {file.size} bytes)")
 
 
 def _reaches_beyond(file: PositionedFile, block: BlockHandle) -> bool:

@@ -1,7 +1,7 @@
 """The contents of one tensor: from a range of a data file to an array.
 
-A tensor of fixed-size elements is stored as its bytes in row-major order; strings are
-in ``string_tensors``.
+A tensor of fixed-size elements is stored as its bytes in row-major order; for others
+see ``string_tensors`` and ``variant_tensors``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.dtypes import DType
 from legacy_restore.checkpoint.entries import BundleEntry
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.string_tensors import (
-    check_crc,
-    check_range,
-    read_elements,
+from legacy_restore.checkpoint.stored_bytes import check_crc, check_range
+from legacy_restore.checkpoint.string_tensors import read_elements, strings_crc
+from legacy_restore.checkpoint.variant_tensors import variants_crc
+from legacy_restore.checkpoint.wire import (
+    UndecidedError,
 )
 
 _CHUNK_BYTES = 1 << 20
@@ -60,9 +61,10 @@ def read_tensor(
       MissingDependencyError: The dtype needs ``ml_dtypes``.
     """
     check_range(file, entry)
-    if entry.dtype.name == "string":
-        return _string_array(entry, read_elements(file, entry, is_big_endian))
     array = allocate(entry.dtype, entry.shape)
+    if entry.dtype.name == "string":
+        _fill(array, read_elements(file, entry, _order(is_big_endian)))
+        return array
     # ml_dtypes arrays have no buffer interface of their own: fill them as bytes.
     flat = array.reshape(-1).view(np.uint8)
     crc = 0
@@ -86,18 +88,37 @@ def verify_tensor(
       is_big_endian: Whether the file's numbers begin with their highest byte.
 
     Raises:
-      FormatError: The data are not in the file or do not match their checksum.
+      MissingDataError: The data are not in the file.
+      UndecidedError: How TensorFlow makes the checksum of such a dtype is not known,
+        and it is not that of the bytes.
+      FormatError: The data do not match their checksum.
     """
     check_range(file, entry)
     if entry.dtype.name == "string":
-        read_elements(file, entry, is_big_endian)
+        check_crc(strings_crc(file, entry, _order(is_big_endian)), entry)
         return
+    if entry.dtype.name == "variant":
+        check_crc(variants_crc(file, entry, _order(is_big_endian)), entry)
+        return
+    crc = _bytes_crc(file, entry)
+    if entry.dtype.itemsize is None and crc != checksum.unmask(entry.crc32c):
+        raise UndecidedError(
+            f"how the checksum of dtype {entry.dtype.name} is made is not known"
+        )
+    check_crc(crc, entry)
+
+
+def _order(is_big_endian: bool) -> str:
+    return ">" if is_big_endian else "<"
+
+
+def _bytes_crc(file: PositionedFile, entry: BundleEntry) -> int:
     buffer = np.empty(min(entry.size, _CHUNK_BYTES), np.uint8)
     crc = 0
     for start in range(0, entry.size, _CHUNK_BYTES):
         chunk = buffer[: entry.size - start]
         crc = _read_chunk(file, entry.offset + start, chunk, crc)
-    check_crc(crc, entry)
+    return crc
 
 
 def _read_chunk(file: PositionedFile, offset: int, chunk: np.ndarray, crc: int) -> int:
@@ -112,9 +133,7 @@ def _swap_bytes(array: np.ndarray) -> None:
     array.byteswap(inplace=True)
 
 
-def _string_array(entry: BundleEntry, elements: List[bytes]) -> np.ndarray:
-    array = allocate(entry.dtype, entry.shape)
+def _fill(array: np.ndarray, elements: List[bytes]) -> None:
     flat = array.reshape(-1)
     for number, element in enumerate(elements):
         flat[number] = element
-    return array

@@ -11,7 +11,7 @@ The format is described at https://protobuf.dev/programming-guides/encoding/.
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Union
+from typing import Iterator, List, NamedTuple, Optional, Union
 
 VARINT = 0
 FIXED64 = 1
@@ -28,7 +28,27 @@ class FormatError(ValueError):
     """Bytes that contradict their format; readers add the file and re-raise.
 
     It never leaves the package ``checkpoint``.
+
+    Attributes:
+      hint: What to do next, or None.
     """
+
+    def __init__(self, reason: str, hint: Optional[str] = None) -> None:
+        """Takes what contradicts the format, in words."""
+        super().__init__(reason)
+        self.hint = hint
+
+
+class OtherFileError(FormatError):
+    """A file of another kind in the place of one that is read."""
+
+
+class MissingDataError(FormatError):
+    """Data that a file should have and has not: what there is may be sound."""
+
+
+class UndecidedError(FormatError):
+    """Data of which nobody here can tell whether they are sound."""
 
 
 class Varint(NamedTuple):

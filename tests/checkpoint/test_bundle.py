@@ -212,7 +212,7 @@ def test_missing_shard_is_a_finding_and_the_others_read(prefix, open_bundle):
     assert finding.is_input_fault
     with pytest.raises(errors.CorruptCheckpointError) as caught:
         bundle.read("t1")
-    assert ids_of(caught.value) == ["tensor-corrupt"]
+    assert ids_of(caught.value) == ["tensor-missing"]
     assert bundle.read("t2")[0] == 2
 
 
@@ -225,7 +225,7 @@ def test_short_shard_is_a_finding_and_what_is_left_reads(prefix, open_bundle):
     assert (finding.subject, finding.found) == (shard_path(prefix), "30 bytes")
     with pytest.raises(errors.CorruptCheckpointError) as caught:
         bundle.read("b/step")
-    assert ids_of(caught.value) == ["tensor-corrupt"]
+    assert ids_of(caught.value) == ["tensor-missing"]
     assert caught.value.findings[0].subject == "b/step"
     assert bundle.read("a/kernel").shape == (2, 3)
 
@@ -449,7 +449,7 @@ def test_huge_slices_are_refused_before_anything_is_allocated(prefix, open_bundl
     bundle = open_bundle(builder.write(prefix))
     with memory_below(1 << 20), pytest.raises(errors.CorruptCheckpointError) as caught:
         bundle.read("t")
-    assert ids_of(caught.value) == ["tensor-corrupt"]
+    assert ids_of(caught.value) == ["tensor-missing"]
 
 
 def test_huge_slices_of_strings_are_refused_before_allocation(prefix, open_bundle):

@@ -135,7 +135,7 @@ def test_flipped_byte_of_data_is_found_in_its_tensor_and_only_there(prefix):
             unread += not wrong
             assert len(wrong) <= 1, position
             for key in wrong:
-                assert_corrupt(found[key], key)
+                assert_at_fault(found[key], key)
         write(path, data)
     assert unread == 0
 
@@ -155,7 +155,7 @@ def test_truncated_data_file_loses_what_it_held_and_no_more(prefix):
             wrong = [key for key in expected if found[key] != expected[key]]
             assert wrong
             for key in wrong:
-                assert_corrupt(found[key], key)
+                assert_at_fault(found[key], key, "tensor-missing")
         write(path, data)
 
 
@@ -172,14 +172,14 @@ def test_missing_data_file_is_found_while_the_keys_are_listed(prefix):
         assert (finding.id, finding.subject) == ("shard-missing", path)
         for key, found in values_of(prefix).items():
             if found != expected[key]:
-                assert_corrupt(found, key)
+                assert_at_fault(found, key, "tensor-missing")
         write(path, data)
 
 
-def assert_corrupt(error, key):
+def assert_at_fault(error, key, kind="tensor-corrupt"):
     assert isinstance(error, errors.CorruptCheckpointError)
     (finding,) = error.findings
-    assert (finding.id, finding.subject) == ("tensor-corrupt", key)
+    assert (finding.id, finding.subject) == (kind, key)
 
 
 def test_flipped_byte_behind_a_repaired_checksum_is_no_crash(prefix):
@@ -264,10 +264,20 @@ def test_entry_that_contradicts_itself_is_refused_when_opened(one_tensor, fields
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param({"offset": 4}, id="shifted"),
         pytest.param({"offset": 9}, id="reaches beyond"),
         pytest.param({"offset": (1 << 63) - 1}, id="far beyond"),
         pytest.param({"shape": (1 << 40,), "size": 4 << 40}, id="huge and consistent"),
+    ],
+)
+def test_entry_beyond_its_data_file_is_refused_when_read(one_tensor, fields):
+    with_entry(one_tensor, **fields)
+    assert_refused_when_read(one_tensor, "tensor-missing")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"offset": 4}, id="shifted"),
         pytest.param({"shape": (2, 3), "size": 24}, id="smaller and consistent"),
         pytest.param({"crc": 0}, id="checksum 0"),
         pytest.param({"dtype": 7}, id="numbers as strings"),
@@ -276,12 +286,16 @@ def test_entry_that_contradicts_itself_is_refused_when_opened(one_tensor, fields
 )
 def test_entry_at_odds_with_its_data_is_refused_when_read(one_tensor, fields):
     with_entry(one_tensor, **fields)
-    with open_checkpoint(one_tensor) as checkpoint:
+    assert_refused_when_read(one_tensor, "tensor-corrupt")
+
+
+def assert_refused_when_read(prefix, kind):
+    with open_checkpoint(prefix) as checkpoint:
         with memory_below(1 << 20), pytest.raises(
             errors.CorruptCheckpointError
         ) as caught:
             checkpoint["t"]
-        assert_corrupt(caught.value, "t")
+        assert_at_fault(caught.value, "t", kind)
         assert checkpoint["u"] == 5
 
 
