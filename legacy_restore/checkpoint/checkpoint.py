@@ -42,8 +42,8 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
     """A checkpoint on disk: keys to NumPy arrays, read when asked for.
 
     The keys are those that TensorFlow lists, sorted. Reading a tensor verifies its
-    checksum, or in the format V1 those of the blocks that it is in. Tensors may be
-    read from several threads at once.
+    checksum, or in the format V1 those of the blocks that it is in. Tensors may be read
+    from several threads at once.
 
     Example::
 
@@ -88,8 +88,8 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
 
         It covers the sorted keys with dtype, shape and the CRC32C of the contents, so
         it is the same however the tensors are spread over data files, and in V1 and V2.
-        Partitioned tensors are read for it, and all of the format V1; one of which
-        slices are missing counts by the slices that are there.
+        Partitioned tensors are read for it, and all tensors of the format V1; one of
+        which slices are missing counts by the slices that are there.
         """
         with self._digest_lock:
             if self._digest is None:

@@ -18,9 +18,17 @@ class Expected(NamedTuple):
 
 
 def prefixes() -> List[str]:
-    """The prefixes of all golden checkpoints, relative to their folder."""
-    indexes = sorted(FOLDER.glob("**/*.index"))
-    return [path.relative_to(FOLDER).as_posix()[: -len(".index")] for path in indexes]
+    """The prefixes of all golden checkpoints, relative to their folder.
+
+    Of V1 files in shards it is what their names have in common.
+    """
+    described = sorted(FOLDER.glob("**/expected*.json"))
+    return [
+        (path.parent / ("model.ckpt" + path.stem[len("expected") :]))
+        .relative_to(FOLDER)
+        .as_posix()
+        for path in described
+    ]
 
 
 def path_of(prefix: str) -> str:

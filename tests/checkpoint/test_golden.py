@@ -41,11 +41,9 @@ def test_every_folder_has_a_checkpoint():
 
 
 def test_every_release_is_covered():
-    assert {prefix.split("_lstm")[0][:6] for prefix in PREFIXES} == {
-        "tf0_12",
-        "tf1_0",
-        "tf1_15",
-    }
+    releases = {"_".join(prefix.split("_")[:2]) for prefix in PREFIXES}
+    of_v1 = {"_".join(prefix.split("_")[:2]) for prefix in PREFIXES if "_v1" in prefix}
+    assert releases == of_v1 == {"tf0_12", "tf1_0", "tf1_15"}
 
 
 def test_keys_are_those_that_were_saved(case):
@@ -73,7 +71,7 @@ def test_computed_crc_is_the_stored_one(case):
     checkpoint, expected = case
     for key in readable(expected):
         entry = checkpoint.entry(key)
-        if entry.slices:
+        if entry.slices or checkpoint.format == "V1":
             assert entry.crc32c is None
         else:
             assert checksum.mask(checksum.tensor_crc(checkpoint[key])) == entry.crc32c
@@ -82,8 +80,16 @@ def test_computed_crc_is_the_stored_one(case):
 
 def test_nothing_is_found_wrong_with_the_files(case):
     checkpoint, _ = case
-    assert checkpoint.findings == []
-    assert checkpoint.format == "V2"
+    is_sharded_v1 = checkpoint.prefix.endswith("-?????-of-00003")
+    remarks = ["location-resolved"] if is_sharded_v1 else []
+    assert [finding.id for finding in checkpoint.findings] == remarks
+    assert checkpoint.format == ("V1" if "_v1" in checkpoint.prefix else "V2")
+
+
+def test_every_tensor_is_verified(case):
+    checkpoint, expected = case
+    for key in readable(expected):
+        checkpoint.verify_tensor(key)
 
 
 def test_stored_bytes_add_up(case):
@@ -101,6 +107,10 @@ def open_golden(folder):
 def test_every_dtype_that_tensorflow_1_15_saves_is_there():
     with open_golden("tf1_15_dtypes") as checkpoint:
         found = {entry.dtype for entry in checkpoint.entries()}
+    with open_golden("tf1_15_v1") as v1:
+        of_v1 = {entry.dtype for entry in v1.entries()}
+    # Its writer has no place for these.
+    assert found - of_v1 == {"bfloat16", "qint16", "quint16", "uint32", "uint64"}
     unsaved = {"resource", "variant"}
     assert (
         found
@@ -177,6 +187,17 @@ def test_partitioned_tensor_is_one_tensor_with_its_slices():
     assert whole.crc32c is not None
 
 
+def test_partitioned_tensor_of_v1_is_assembled_from_three_files():
+    with open_checkpoint(golden.path_of("tf1_15_v1_sharded")) as checkpoint:
+        rows = checkpoint.entry("rows")
+        shards = {entry.key: entry.shard for entry in checkpoint.entries()}
+        names = [path[-len("00000-of-00003") :] for path in checkpoint.paths()]
+    assert [part.shape for part in rows.slices] == [(3, 2), (2, 2), (2, 2)]
+    assert (rows.shard, rows.crc32c, rows.nbytes) == (None, None, 7 * 2 * 4)
+    assert shards == {"rows": None, "bias": 0, "words": 1, "step": 2}
+    assert names == [f"0000{shard}-of-00003" for shard in range(3)]
+
+
 def test_shards_are_three_and_one_tensor_has_a_slice_in_each():
     with open_golden("tf1_15_sharded") as checkpoint:
         shards = {entry.key: entry.shard for entry in checkpoint.entries()}
@@ -194,9 +215,17 @@ def test_index_of_several_blocks_is_read_in_reasonable_time():
         assert len(checkpoint.entry("net/block3/embedding").slices) == 5900
 
 
+def digest_of(prefix):
+    with open_checkpoint(golden.path_of(prefix)) as checkpoint:
+        return checkpoint.digest
+
+
 def test_two_models_with_the_same_names_have_other_digests():
-    digests = set()
-    for prefix in PREFIXES:
-        with open_checkpoint(golden.path_of(prefix)) as checkpoint:
-            digests.add(checkpoint.digest)
-    assert len(digests) == len(PREFIXES)
+    others = [prefix for prefix in PREFIXES if "_v1" not in prefix]
+    assert len({digest_of(prefix) for prefix in others}) == len(others)
+
+
+def test_one_model_that_three_releases_wrote_has_one_digest():
+    same = [prefix for prefix in PREFIXES if "_v1_sharded" in prefix]
+    assert len(same) == 3
+    assert len({digest_of(prefix) for prefix in same}) == 1

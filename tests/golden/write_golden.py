@@ -1,8 +1,9 @@
 """Writes the golden checkpoints of this folder with a genuine old TensorFlow.
 
 A V2 checkpoint is a table of entries (``<prefix>.index``) and raw tensor bytes in one
-or several shards (``<prefix>.data-00000-of-00001``). The tests read these files without
-TensorFlow, so the expected values lie beside them, taken from numpy or from the live
+or several shards (``<prefix>.data-00000-of-00001``); a V1 checkpoint is a table with the
+tensors in it, or a table for each shard. The tests read these files without TensorFlow,
+so the expected values lie beside them, taken from numpy or from the live
 session and never from reading the checkpoint back::
 
     python write_golden.py [case ...]
@@ -24,6 +25,7 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops import gen_io_ops
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -40,6 +42,17 @@ STRINGS = (
     b"Gr\xc3\xbc\xc3\x9fe",
     b"nul\x00inside",
     b"nul at the end\x00",
+)
+
+ODD_NAMES = (
+    "odd/with space",
+    "odd/a=b[0],{c}",
+    "odd/../up",
+    "/odd/root/",
+    "odd\\back",
+    "odd\nline",
+    "odd/quoted\"'",
+    "odd/" + "long" * 60,
 )
 
 # One tensor of a checkpoint as the save op takes it: `spec` is "" for a whole tensor,
@@ -96,13 +109,13 @@ def write_json(path, described):
 # Sessions and saving.
 
 
-def new_session():
+def new_session(cpus=1):
     """A session with one thread, so that sums are always added in one order."""
     return tf.Session(
         config=tf.ConfigProto(
             intra_op_parallelism_threads=1,
             inter_op_parallelism_threads=1,
-            device_count={"GPU": 0},
+            device_count={"GPU": 0, "CPU": cpus},
         )
     )
 
@@ -121,6 +134,18 @@ def save_op(prefix, pieces):
         tensor_names=[piece.key for piece in pieces],
         shape_and_slices=[piece.spec for piece in pieces],
         tensors=[piece.tensor for piece in pieces],
+    )
+
+
+def save_v1_op(path, pieces):
+    """The op that writes ``pieces`` as one V1 file."""
+    # Before 1.15 it had no public name.
+    save = getattr(gen_io_ops, "save_slices", None) or gen_io_ops._save_slices
+    return save(
+        filename=path,
+        tensor_names=[piece.key for piece in pieces],
+        shapes_and_slices=[piece.spec for piece in pieces],
+        data=[piece.tensor for piece in pieces],
     )
 
 
@@ -322,6 +347,88 @@ def write_sharded(folder):
     write_expected(folder, values)
 
 
+def write_v1(folder):
+    """One V1 file: dtypes, shapes without elements or axes, names, two slices."""
+    random = np.random.RandomState(9)
+    values, names = {}, {}
+    for name in ("float16", "float32", "float64"):
+        special = [0.0, -0.0, np.inf, -np.inf, np.nan, np.finfo(name).tiny]
+        values[name] = np.concatenate([special, random.standard_normal(4)]).astype(name)
+    for name in ("complex64", "complex128"):
+        parts = random.standard_normal([2, 2, 3])
+        values[name] = (parts[0] + 1j * parts[1]).astype(name)
+    for name in ("int8", "int16", "int32", "int64", "uint8", "uint16"):
+        limits = np.iinfo(name)
+        values[name] = np.array([limits.min, limits.max, 0, 1, 77, 100], name)
+    values["bool"] = np.array([[True, False, True], [False, False, True]])
+    values["string"] = object_array(STRINGS)
+    values["scalar/float"] = np.float32(2.5)
+    values["scalar/int"] = np.int64(-(2**40))
+    values["scalar/string"] = np.array(b"one scalar", dtype=object)
+    values["empty/vector"] = np.zeros([0], np.float32)
+    values["empty/middle"] = np.zeros([3, 0, 2], np.int32)
+    values["empty/string"] = np.zeros([0], dtype=object)
+    values["five_axes"] = random.standard_normal([2, 1, 3, 2, 4]).astype(np.float32)
+    for number, name in enumerate(ODD_NAMES):
+        values[name] = np.array([number], np.int32)
+    if tf.__version__.startswith("0."):
+        del values["uint16"]  # The V1 writer of 0.12 has no place for it.
+    strings = {
+        key: tf.string for key in values if np.asarray(values[key]).dtype == object
+    }
+    pieces = [
+        Piece(key, "", tf.constant(values[key], strings.get(key)))
+        for key in sorted(values)
+    ]
+    for name, stored_as in (
+        ("qint8", "int8"),
+        ("quint8", "uint8"),
+        ("qint32", "int32"),
+    ):
+        limits = np.iinfo(stored_as)
+        values[name] = np.array([limits.min, limits.max, 0, 5], stored_as)
+        names[name] = name
+        bits = tf.bitcast(tf.constant(values[name]), tf.as_dtype(name))
+        pieces.append(Piece(name, "", bits))
+    values["columns"] = random.standard_normal([3, 5]).astype(np.float32)
+    for start, size in ((0, 2), (2, 3)):
+        part = tf.constant(values["columns"][:, start : start + size])
+        pieces.append(Piece("columns", "3 5 -:%d,%d" % (start, size), part))
+    with new_session() as session:
+        session.run(save_v1_op(os.path.join(folder, "model.ckpt"), pieces))
+    write_expected(folder, values, names)
+
+
+def write_v1_sharded(folder):
+    """V1 in three shards, as a Saver writes it: a partitioned variable over all."""
+    devices = iter(["/cpu:0", "/cpu:1", "/cpu:2"] * 2)
+
+    def device_of(operation):
+        is_variable = operation.type in ("Variable", "VariableV2")
+        return next(devices) if is_variable else operation.device
+
+    with tf.device(device_of):
+        rows = tf.get_variable("rows", [7, 2], partitioner=tf.fixed_size_partitioner(3))
+        bias = tf.get_variable("bias", [5])
+        words = tf.Variable([b"sharded", b""], name="words")
+        step = tf.Variable(np.int64(100), name="step")
+    saver = tf.train.Saver(write_version=tf.train.SaverDef.V1, sharded=True)
+    with new_session(cpus=3) as session:
+        session.run(tf.global_variables_initializer())
+        parts = [one for one in tf.trainable_variables() if one.op.name[:4] == "rows"]
+        fill_variables(session, parts + [bias], seed=10)
+        prefix = os.path.join(folder, "model.ckpt")
+        saver.save(session, prefix, 100, write_meta_graph=False, write_state=False)
+        values = {
+            "rows": np.concatenate(session.run(parts), 0),
+            "bias": session.run(bias),
+            "words": object_array([b"sharded", b""]),
+            "step": session.run(step),
+        }
+    del rows, words
+    write_expected(folder, values, suffix="-100")
+
+
 def write_tables(folder):
     """Mutable tables of three kinds beside a variable, all made in a scope.
 
@@ -440,8 +547,16 @@ def variable_values(session):
 
 # Which release each case was chosen for.
 CASES = {
-    "0.12": [("lstm", write_lstm)],
-    "1.0": [("lstm", write_lstm)],
+    "0.12": [
+        ("lstm", write_lstm),
+        ("v1", write_v1),
+        ("v1_sharded", write_v1_sharded),
+    ],
+    "1.0": [
+        ("lstm", write_lstm),
+        ("v1", write_v1),
+        ("v1_sharded", write_v1_sharded),
+    ],
     "1.15": [
         ("dtypes", write_dtypes),
         ("shapes", write_shapes),
@@ -451,6 +566,8 @@ CASES = {
         ("sharded", write_sharded),
         ("tables", write_tables),
         ("two_models", write_two_models),
+        ("v1", write_v1),
+        ("v1_sharded", write_v1_sharded),
     ],
 }
 
