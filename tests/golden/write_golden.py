@@ -1,8 +1,8 @@
 """Writes the golden checkpoints of this folder with a genuine old TensorFlow.
 
 A V2 checkpoint is a table of entries (``<prefix>.index``) and raw tensor bytes in one
-or several shards (``<prefix>.data-00000-of-00001``); a V1 checkpoint is a table with the
-tensors in it, or a table for each shard. The tests read these files without TensorFlow,
+or several shards (``<prefix>.data-00000-of-00001``); a V1 checkpoint is a table with
+the tensors in it, or one for each shard. The tests read these files without TensorFlow,
 so the expected values lie beside them, taken from numpy or from the live
 session and never from reading the checkpoint back::
 
