@@ -41,7 +41,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["legacy_restore", "legacy_restore.*"]),
-    package_data={"legacy_restore": ["py.typed"]},
+    package_data={"legacy_restore": ["py.typed", "graphdef/tensorflow_ops.txt"]},
     python_requires=">=3.7",
     install_requires=["numpy>=1.16", "absl-py>=1.0", "google-crc32c>=1.5"],
     extras_require={

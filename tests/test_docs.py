@@ -17,6 +17,7 @@ from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Severity
 from tests.cli.commands import CLASSIFIER, DENOISER, DIGITS, run
 from tests.conftest import ROOT
+from tests.graphdef import builders
 from tests.json_docs import difference, example
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -188,6 +189,16 @@ def test_the_json_of_the_views_of_inspect_is_documented_both_ways():
     assert difference(stats, step["stats"]) is None
     assert set(step) == {*whole["tensors"][0], "stats"}
     assert found("--grep=conv1/")["chosen_of"] == found()["total"]
+
+
+def test_the_json_of_a_saved_graph_is_documented_both_ways(tmp_path):
+    model = builders.saved_model(builders.everything())
+    builders.write(tmp_path / "export" / "saved_model.pb", model)
+    builders.write(tmp_path / "export" / "assets" / "vocab.txt", b"a")
+    done = run("inspect", "export/saved_model.pb", "--json", cwd=tmp_path)
+    assert done.returncode == 3  # Its checkpoint is not there.
+    found = json.loads(done.stdout)
+    assert difference(example("inspect-json.md", -1), found["graph"]) is None
 
 
 @pytest.mark.parametrize("name", ["plan-json.md", "inspect-json.md"])

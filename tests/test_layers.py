@@ -23,6 +23,7 @@ LAYERS = [
     "errors",
     "report",
     "checkpoint",
+    "graphdef",
     "mapping",
     "planning",
     "examining",
@@ -31,7 +32,7 @@ LAYERS = [
 ]
 # The package itself names what is public of all layers.
 TOP = [None, "__main__"]
-PURE = ["errors", "report", "checkpoint", "mapping", "planning", "examining"]
+PURE = LAYERS[: LAYERS.index("graph")]
 
 
 def name_of(path):

@@ -11,7 +11,7 @@ Every entry point of the toolkit resolves locations here, and only here:
   else the highest step;
 - ``directory@1000``: the prefix in it that ends in ``-1000``;
 - a state file;
-- a SavedModel directory: its ``variables/variables``.
+- a SavedModel directory, or the ``saved_model.pb`` in it: its ``variables/variables``.
 
 What exists literally wins; only then is the last ``@`` split off. There is always a
 prefix or an error: TensorFlow's reader opens ``model.ckpt.index`` as a checkpoint
@@ -27,7 +27,7 @@ from typing import List, Optional, Union
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import directory as directories
-from legacy_restore.checkpoint import near_misses
+from legacy_restore.checkpoint import graph_files, near_misses
 from legacy_restore.checkpoint.directory_location import (
     at_highest_step,
     at_step,
@@ -52,7 +52,6 @@ from legacy_restore.report.findings import KINDS, Finding
 
 LocationLike = Union[str, "os.PathLike[str]"]
 
-_META = ".meta"
 _STATE_FILE = "checkpoint"
 _LATEST = "latest"
 _STEP = re.compile(r"[0-9]{1,19}")  # An int64 has no more digits.
@@ -115,6 +114,9 @@ def _of_file(given: str) -> Location:
         found = _of_member(given, member["prefix"])
         if found is not None:
             return found
+    directory, name = os.path.split(given)
+    if name in _SAVED_MODEL_FILES:
+        return _in_directory(given, directory, _LATEST)
     if is_state_file(given):
         return of_state_file(given, given)
     if is_v1_file(given):
@@ -124,12 +126,17 @@ def _of_file(given: str) -> Location:
         why = "it is a file of it"
         return Location(given, shards.pattern, (resolved(given, shards.pattern, why),))
     if member is not None:
+        missing = member["prefix"] + ".index"
+        if given.endswith(graph_files.META_SUFFIX):
+            raise graph_files.lone_meta_graph(given, missing)
         raise near_misses.no_checkpoint(
             given,
-            f"{given} belongs to a checkpoint without index: no "
-            f"{member['prefix']}.index",
+            f"{given} belongs to a checkpoint without index: no {missing}",
             "copy all files of the checkpoint: .index and every .data file",
         )
+    graph = graph_files.graph_without_tensors(given)
+    if graph is not None:
+        raise graph
     raise _unsupported_file(given)
 
 
@@ -137,7 +144,7 @@ def _of_member(given: str, prefix: str) -> Optional[Location]:
     """The checkpoint that a file belongs to by its name, if that is there."""
     if os.path.isfile(prefix + ".index") or is_v1_file(prefix):
         return Location(given, prefix, (resolved(given, prefix, "it is a file of it"),))
-    if not given.endswith(_META):
+    if not given.endswith(graph_files.META_SUFFIX):
         return None
     return _of_shards(given, shard_sets_at(prefix), "it is a file of it")
 
@@ -202,11 +209,8 @@ def _in_directory(given: str, directory: str, selector: str) -> Location:
         what = "both a SavedModel and a directory of checkpoints"
         raise ambiguous(given, what, [saved_model, *rivals])
     if not os.path.isfile(saved_model + ".index"):
-        raise near_misses.no_checkpoint(
-            given,
-            f"{directory} is a SavedModel without variables: there is no "
-            f"{saved_model}.index",
-        )
+        missing = saved_model + ".index"
+        raise graph_files.saved_model_without_variables(given, directory, missing)
     why = "the directory is a SavedModel"
     return Location(given, saved_model, (resolved(given, saved_model, why),))
 

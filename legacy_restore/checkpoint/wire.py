@@ -27,7 +27,7 @@ _MAX_VARINT_BYTES = 10
 class FormatError(ValueError):
     """Bytes that contradict their format; readers add the file and re-raise.
 
-    It never leaves the package ``checkpoint``.
+    It never leaves the packages ``checkpoint`` and ``graphdef``.
 
     Attributes:
       hint: What to do next, or None.

@@ -1,4 +1,4 @@
-"""``legacy-restore inspect``: what is in a checkpoint."""
+"""``legacy-restore inspect``: what is in a checkpoint or a saved graph."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.cli import inspect_views, output
 from legacy_restore.errors import exit_code_of
 from legacy_restore.examining.contents import contents_of
+from legacy_restore.examining.inspection import Inspection, inspect_location
 
 NAME = "inspect"
-HELP = "Show what is in a checkpoint: keys, dtypes, shapes, classes, totals, values."
+HELP = "Show what is in a checkpoint or graph: keys, shapes, classes, totals, values."
 EXAMPLE = "legacy-restore inspect runs/encoder@latest"
 
 
@@ -20,18 +21,27 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "location",
         metavar="LOCATION",
         help="a prefix, any file of the checkpoint, a directory, DIR@latest, DIR@STEP, "
-        "a state file or a SavedModel directory",
+        "a state file, a SavedModel directory, or a graph: .meta, saved_model.pb, a "
+        "frozen GraphDef",
     )
     inspect_views.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the view that was asked for; values are read only for some."""
+    """Prints a graph and its checkpoint, or the view that was asked for."""
     inspect_views.check_flags(args)
+    inspection = _inspection(args)
+    if args.json:
+        output.print_json(inspection.to_json())
+    else:
+        output.print_text(str(inspection))
+    return exit_code_of(inspection.findings)
+
+
+def _inspection(args: argparse.Namespace) -> Inspection:
+    if not inspect_views.are_asked_for(args):
+        return inspect_location(args.location)
+    # Who asks for some tensors did not ask for the graph.
     with open_checkpoint(args.location) as checkpoint:
         view = inspect_views.view_of(checkpoint, contents_of(checkpoint), args)
-    if args.json:
-        output.print_json(view.to_json())
-    else:
-        output.print_text(str(view))
-    return exit_code_of(view.findings)
+    return Inspection(args.location, None, view)

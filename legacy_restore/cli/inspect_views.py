@@ -78,6 +78,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def are_asked_for(args: argparse.Namespace) -> bool:
+    """Returns whether a flag chooses tensors, or a view of them."""
+    chosen = args.grep or args.key
+    return bool(chosen) or any(getattr(args, name) for name in _VIEWS)
+
+
 def check_flags(args: argparse.Namespace) -> None:
     """Refuses flags that cannot be meant together, before a file is opened.
 

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore.checkpoint import Checkpoint, Location, TensorEntry
 from legacy_restore.checkpoint.directory import step_of
+from legacy_restore.graphdef.files import META_SUFFIX, read_writer
 from legacy_restore.mapping.classify import Classified, TensorClass, classify
 from legacy_restore.report.findings import Finding
 
@@ -125,6 +126,7 @@ class Contents:
       rows: One for each tensor, sorted by key.
       findings: What there is to say about the location and the files.
       chosen_of: Where the rows are a choice, how much all tensors are, else None.
+      tensorflow_version: Of the writer, where a ``.meta`` file beside it says so.
     """
 
     location: Location
@@ -133,6 +135,7 @@ class Contents:
     rows: Tuple[ContentsRow, ...]
     findings: Tuple[Finding, ...]
     chosen_of: Optional[Total] = None
+    tensorflow_version: Optional[str] = None
 
     @property
     def ok(self) -> bool:
@@ -158,6 +161,7 @@ class Contents:
             "prefix": self.location.prefix,
             "format": self.format,
             "step": self.step,
+            "tensorflow_version": self.tensorflow_version,
             "tensors": [row.to_json() for row in self.rows],
             "classes": [one.to_json() for one in self.class_totals],
             "total": self.total.to_json(),
@@ -182,4 +186,5 @@ def contents_of(checkpoint: Checkpoint) -> Contents:
         step=step_of(checkpoint.prefix),
         rows=tuple(ContentsRow(entry, classes[entry.key]) for entry in entries),
         findings=tuple(checkpoint.findings),
+        tensorflow_version=read_writer(checkpoint.prefix + META_SUFFIX),
     )

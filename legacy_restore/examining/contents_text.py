@@ -48,9 +48,15 @@ def head_lines(contents: Contents) -> List[str]:
         count = f"{contents.total.tensors:,} of " + _count(
             contents.chosen_of.tensors, "tensor"
         )
+    written_by = (
+        []
+        if contents.tensorflow_version is None
+        else [f"written by TensorFlow {contents.tensorflow_version}"]
+    )
     return [
         printable(contents.location.prefix),
         f"format {contents.format}, {step}, {count}",
+        *written_by,
     ]
 
 

@@ -136,6 +136,7 @@ KINDS = _catalogue(
     _input_error("tensor-missing", "tensor whose data are not there"),
     _input_error("index-data-mismatch", "index and data file do not belong together"),
     _input_error("vocabulary-missing", "vocabulary file missing"),
+    _input_error("asset-missing", "asset missing"),
     _input_error("checkpoint-changed", "files changed since the plan was made"),
     # Looking into checkpoints.
     _error("no-match", "pattern that is found in no key"),
@@ -182,6 +183,8 @@ KINDS = _catalogue(
     _remark("v2-preferred", "V1 checkpoint of the same name"),
     _remark("shard-longer", "data file longer than the index says"),
     _remark("stray-data-file", "data file of another set"),
+    _remark("graph-not-read", "graph not read"),
+    _remark("graph-needs-checkpoint", "values are in a checkpoint"),
     _remark("incomplete-tensor", "only part of a tensor in the checkpoint"),
     _remark("object-key-missing", "the object graph names what is not there"),
     _remark("object-key-unlisted", "tensors that no object saved"),

@@ -106,7 +106,12 @@ def test_separators(key, limit, expected):
 
 @pytest.mark.parametrize(
     ("key", "expected"),
-    [(b"uint8", b"v"), (b"\xff\x01z", b"\xff\x02"), (b"\xff\xff", b"\xff\xff"), (b"", b"")],
+    [
+        (b"uint8", b"v"),
+        (b"\xff\x01z", b"\xff\x02"),
+        (b"\xff\xff", b"\xff\xff"),
+        (b"", b""),
+    ],
 )
 def test_successors(key, expected):
     assert short_successor(key) == expected

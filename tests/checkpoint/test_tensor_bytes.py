@@ -103,7 +103,8 @@ def expected_strings(elements):
     """As ``WriteStringTensor`` of ``tensor_bundle.cc`` writes them."""
     lengths = [len(one) for one in elements]
     covered = b"".join(
-        struct.pack("<I" if length <= 0xFFFFFFFF else "<Q", length) for length in lengths
+        struct.pack("<I" if length <= 0xFFFFFFFF else "<Q", length)
+        for length in lengths
     )
     crc = struct.pack("<I", checksum.mask(checksum.crc32c(covered)))
     text = b"".join(elements)

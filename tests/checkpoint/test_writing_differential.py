@@ -85,9 +85,7 @@ def test_all_dtypes_and_shapes(tmp_path, restore, shards):
         for count, shape in enumerate(SHAPES):
             values[f"{name}/{count}"] = fill(name, shape, count)
             names[f"{name}/{count}"] = name
-    prefix = lr.write_checkpoint(
-        tmp_path / "m", values, shards=shards, dtypes=names
-    )
+    prefix = lr.write_checkpoint(tmp_path / "m", values, shards=shards, dtypes=names)
     reader = tf.train.load_checkpoint(prefix)
     shapes = reader.get_variable_to_shape_map()
     types = reader.get_variable_to_dtype_map()
@@ -108,8 +106,7 @@ def test_every_dtype_that_tensorflow_has_is_tested():
     tensorflow = {
         name
         for name in dir(tf.dtypes)
-        if isinstance(getattr(tf.dtypes, name), tf.DType)
-        and not name.endswith("_ref")
+        if isinstance(getattr(tf.dtypes, name), tf.DType) and not name.endswith("_ref")
     }
     aliases = {"half", "double"}
     assert tensorflow - aliases - {"resource", "variant"} == set(NAMES)
@@ -181,7 +178,10 @@ def test_partitioned_tensors_are_read_whole_in_parts_and_across(
     whole = fill(name, (6, 4))
     slices = [((0, 0), (2, 4)), ((2, 0), (4, 1)), ((2, 1), (4, 3))]
     prefix = lr.write_checkpoint(
-        tmp_path / "m", {"w": whole, "v": np.int8(1)}, shards=shards, slices={"w": slices}
+        tmp_path / "m",
+        {"w": whole, "v": np.int8(1)},
+        shards=shards,
+        slices={"w": slices},
     )
     specs = ["", "6 4 -:-", "6 4 0,2:-", "6 4 2,4:1,3", "6 4 1,3:0,2", "6 4 5,1:3,1"]
     expected = [whole, whole, whole[:2], whole[2:, 1:], whole[1:4, :2], whole[5:, 3:]]
@@ -200,9 +200,7 @@ def test_partitioned_variables(tmp_path, use_resource, parts):
     )
     with tf.Graph().as_default(), tf.Session() as session:
         partitioner = tf.fixed_size_partitioner(parts)
-        with tf.variable_scope(
-            "", partitioner=partitioner, use_resource=use_resource
-        ):
+        with tf.variable_scope("", partitioner=partitioner, use_resource=use_resource):
             variable = tf.get_variable("w", [7, 2])
         tf.train.Saver().restore(session, prefix)
         assert_same(session.run(tf.convert_to_tensor(variable)), whole)

@@ -171,7 +171,8 @@ def test_every_tensor_can_be_told_in_full(prefix):
     details = view_of(tensor_details, prefix)
     for row in details.contents.rows:
         parts = details.stored[row.entry.key]
-        assert sum(one.nbytes for one in parts) == row.entry.nbytes
+        if details.contents.format == "V2":  # V1 tells no sizes of its parts.
+            assert sum(one.nbytes for one in parts) == row.entry.nbytes
     json.dumps(details.to_json())
     assert str(details)
 

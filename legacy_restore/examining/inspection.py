@@ -1,0 +1,155 @@
+"""What is at a location: a saved graph, a checkpoint, or both.
+
+The graph comes first, and is told also where its checkpoint is missing or damaged: then
+it is often all that is left of a model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import Checkpoint, Location, open_checkpoint
+from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.examining.contents import Contents, contents_of
+from legacy_restore.examining.contents_text import finding_blocks
+from legacy_restore.examining.graph_file import (
+    GraphFile,
+    find_graph_file,
+    read_graph_file,
+)
+from legacy_restore.graphdef.files import META_SUFFIX, TEXT_SUFFIX, GraphFormat
+from legacy_restore.report.findings import KINDS, Finding
+
+Look = Callable[[Checkpoint], Any]
+"""Makes of an open checkpoint a report with ``findings``, ``to_json`` and a text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What is at a location.
+
+    Printing it shows the graph, the checkpoint, and every finding.
+
+    Attributes:
+      given: The location.
+      graph: The saved graph that it names, or None.
+      contents: What was made of the checkpoint, or None where there is none to see.
+      more_findings: What neither of the two says.
+    """
+
+    given: str
+    graph: Optional[GraphFile]
+    contents: Optional[Any]
+    more_findings: Tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> Tuple[Finding, ...]:
+        """Everything there is to say."""
+        of_graph = () if self.graph is None else self.graph.findings
+        of_contents = () if self.contents is None else self.contents.findings
+        return (*of_graph, *of_contents, *self.more_findings)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return not errors.exit_code_of(self.findings)
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns it as JSON-ready data; ``docs/inspect-json.md`` describes it."""
+        if self.contents is None:
+            nothing = Contents(Location(self.given, ""), "", None, (), ())
+            data = {**nothing.to_json(), "prefix": None, "format": None}
+        else:
+            data = self.contents.to_json()
+        findings = data.pop("findings")
+        if self.graph is not None or self.more_findings:
+            findings = [finding.to_json() for finding in self.findings]
+        graph = None if self.graph is None else self.graph.to_json()
+        return {**data, "ok": self.ok, "graph": graph, "findings": findings}
+
+    def __str__(self) -> str:
+        """Returns graph, checkpoint and findings as text."""
+        parts = [str(one) for one in (self.graph, self.contents) if one is not None]
+        of_graph = () if self.graph is None else self.graph.findings
+        blocks = finding_blocks([*of_graph, *self.more_findings])
+        return "\n\n".join([*parts, *("\n".join(lines) for lines in blocks)])
+
+
+def inspect_location(location: LocationLike, look: Look = contents_of) -> Inspection:
+    """Looks at what is at a location; no TensorFlow.
+
+    Args:
+      location: Whatever ``open_checkpoint`` takes, or a file or directory of saved
+        graphs: ``.meta``, ``saved_model.pb``, a frozen ``GraphDef``, a SavedModel, a
+        TF-Hub module of TensorFlow 1, a session bundle.
+      look: What to make of the open checkpoint.
+
+    Raises:
+      LocationError: Nothing is there.
+      UnsupportedCheckpointError: What is there is neither a checkpoint nor a graph.
+      CorruptCheckpointError: Neither can be read.
+    """
+    given = os.fsdecode(os.fspath(location))
+    path = find_graph_file(given)
+    if path is None:
+        return _of_checkpoint(given, look)
+    try:
+        graph = read_graph_file(path)
+    except errors.CheckpointError as error:
+        return _without_graph(given, path, error, look)
+    return _with_graph(given, graph, look)
+
+
+def _of_checkpoint(given: str, look: Look) -> Inspection:
+    try:
+        return Inspection(given, None, _looked_at(given, look))
+    except (errors.LocationError, errors.UnsupportedCheckpointError):
+        # Perhaps a GraphDef without suffix, or a prefix of which only .meta is left.
+        beside = given + META_SUFFIX
+        path = given if os.path.isfile(given) else beside
+        if not os.path.isfile(path):
+            raise
+        try:
+            graph = read_graph_file(path)
+        except errors.CheckpointError:
+            graph = None
+        if graph is None:
+            raise
+        return _with_graph(given, graph, look)
+
+
+def _looked_at(given: str, look: Look) -> Any:
+    with open_checkpoint(given) as checkpoint:
+        return look(checkpoint)
+
+
+def _with_graph(given: str, graph: GraphFile, look: Look) -> Inspection:
+    if graph.kind == GraphFormat.GRAPH.value:
+        return Inspection(given, graph, None)
+    try:
+        checkpoint = open_checkpoint(given)
+    except (errors.CheckpointError, errors.MissingDependencyError) as error:
+        is_nothing = {one.id for one in error.findings} == {"location-not-found"}
+        if is_nothing and not graph.needs_checkpoint:
+            return Inspection(given, graph, None)
+        return Inspection(given, graph, None, error.findings)
+    with checkpoint:
+        return Inspection(given, graph, look(checkpoint))
+
+
+def _without_graph(
+    given: str, path: str, error: errors.CheckpointError, look: Look
+) -> Inspection:
+    """The checkpoint alone, where there is one, and why there is no graph."""
+    try:
+        contents = _looked_at(given, look)
+    except errors.LegacyRestoreError:
+        raise error from None
+    if not path.endswith(TEXT_SUFFIX):
+        return Inspection(given, None, contents, error.findings)
+    # Text is sound, and the checkpoint is there to be looked at.
+    finding = Finding(KINDS["graph-not-read"], path, "a graph in text format")
+    return Inspection(given, None, contents, (finding,))

@@ -1,0 +1,1 @@
+"""Saved graphs - .meta files, SavedModels, GraphDefs - read without TensorFlow."""

@@ -1,0 +1,163 @@
+"""The files that hold saved graphs, opened and told apart.
+
+``model.ckpt-1000.meta`` and ``export.meta`` hold a ``MetaGraphDef``, ``saved_model.pb``
+a ``SavedModel``. Other names say nothing: what TensorFlow calls a frozen graph is a
+``GraphDef`` under any name, and no message says of which type it is. There a file is
+taken for the first of the three as which it makes sense.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+import re
+from typing import Optional, Tuple
+
+from legacy_restore.checkpoint.faults import corrupt, not_there, unsupported
+from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.graphdef.messages import Message, Source
+from legacy_restore.graphdef.meta_graph import (
+    read_meta_graph,
+    read_meta_info,
+    read_saved_model,
+)
+from legacy_restore.graphdef.model import MetaGraph
+from legacy_restore.graphdef.nodes import read_graph
+
+SAVED_MODEL_FILE = "saved_model.pb"
+META_SUFFIX = ".meta"
+TEXT_SUFFIX = ".pbtxt"
+
+# A field of the text format: `node {`, `saved_model_schema_version: 1`.
+_TEXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*[a-z_]+\s*(?::|\{)[\s\x21-\x7e]")
+_TEXT_BEGIN = 4096
+
+# Such as 1.8.0, 1.2.0-rc2, 0.12.head.
+_VERSION = re.compile(r"\d{1,9}\.[\w.+-]{1,99}")
+
+
+class GraphFormat(enum.Enum):
+    """The message that a file holds."""
+
+    META_GRAPH = "MetaGraphDef"
+    SAVED_MODEL = "SavedModel"
+    GRAPH = "GraphDef"
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedGraph:
+    """What a file of saved graphs holds.
+
+    Attributes:
+      path: The file.
+      format: The message that it is.
+      meta_graphs: One, but for SavedModels. A ``GraphDef`` is a meta graph of which
+        nothing but its graph is known.
+      schema_version: Of a SavedModel, else None.
+    """
+
+    path: str
+    format: GraphFormat
+    meta_graphs: Tuple[MetaGraph, ...]
+    schema_version: Optional[int] = None
+
+
+def read_saved_graph(path: str) -> SavedGraph:
+    """Reads the graphs in a file; values of constants are stepped over.
+
+    Raises:
+      LocationError: The file cannot be opened.
+      CorruptCheckpointError: It contradicts the format that its name promises.
+      UnsupportedCheckpointError: It holds no saved graph, or one in text format.
+    """
+    try:
+        file = PositionedFile(path)
+    except OSError as error:
+        raise not_there(path, error.strerror or str(error)) from error
+    except FormatError as error:
+        raise unsupported(path, str(error)) from error
+    try:
+        return _read(file)
+    except FormatError as error:
+        raise corrupt(path, str(error)) from error
+    finally:
+        file.close()
+
+
+def read_writer(path: str) -> Optional[str]:
+    """Returns the version of the TensorFlow that wrote a ``.meta`` file.
+
+    Only the begin of the file is read. It is a courtesy: None where there is no such
+    file, where it cannot be read, or where it is older than the field (before 0.12).
+    """
+    try:
+        file = PositionedFile(path)
+    except (OSError, FormatError):
+        return None
+    try:
+        for part in Source(file).root().fields():
+            if part.number == 1:
+                version = str(read_meta_info(part.message()).get("tensorflow_version"))
+                return version if _VERSION.fullmatch(version) else None
+            break
+    except FormatError:
+        pass
+    finally:
+        file.close()
+    return None
+
+
+def _read(file: PositionedFile) -> SavedGraph:
+    path = file.path
+    if path.endswith(TEXT_SUFFIX) or _is_text(file):
+        raise unsupported(
+            path,
+            "a graph in text format; binary ones are read",
+            "write it again with as_text=False, or convert it with "
+            "google.protobuf.text_format",
+        )
+    if file.size == 0:
+        raise FormatError("it is empty")
+    if os.path.basename(path) == SAVED_MODEL_FILE:
+        return _as_saved_model(file)
+    if path.endswith(META_SUFFIX):
+        return _as_meta_graph(file)
+    reasons = []
+    for read in (_as_graph, _as_meta_graph, _as_saved_model):
+        try:
+            return read(file)
+        except FormatError as error:
+            reasons.append(str(error))
+    raise unsupported(path, f"neither a checkpoint nor a saved graph: {reasons[0]}")
+
+
+def _is_text(file: PositionedFile) -> bool:
+    begin = file.read(0, min(file.size, _TEXT_BEGIN))
+    return _TEXT.match(begin) is not None
+
+
+def _root(file: PositionedFile) -> Message:
+    return Source(file).root()
+
+
+def _as_saved_model(file: PositionedFile) -> SavedGraph:
+    model = read_saved_model(_root(file))
+    if not model.meta_graphs:
+        raise FormatError("a SavedModel without graph")
+    return SavedGraph(
+        file.path, GraphFormat.SAVED_MODEL, model.meta_graphs, model.schema_version
+    )
+
+
+def _as_meta_graph(file: PositionedFile) -> SavedGraph:
+    meta_graph = read_meta_graph(_root(file))
+    return SavedGraph(file.path, GraphFormat.META_GRAPH, (meta_graph,))
+
+
+def _as_graph(file: PositionedFile) -> SavedGraph:
+    graph = read_graph(_root(file))
+    if not graph.nodes:
+        raise FormatError("a GraphDef without node")
+    return SavedGraph(file.path, GraphFormat.GRAPH, (MetaGraph(graph),))
