@@ -13,6 +13,7 @@ from legacy_restore import errors
 
 if TYPE_CHECKING:
     from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
+    from legacy_restore.checkpoint.verifying import verify_checkpoint
     from legacy_restore.checkpoint.writing import write_checkpoint
     from legacy_restore.graph.model import Model
     from legacy_restore.graph.plan import plan
@@ -38,6 +39,7 @@ __all__ = [
     "restore_scope",
     "scope_variables",
     "scoped_saver",
+    "verify_checkpoint",
     "write_checkpoint",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {
     "restore_scope": "legacy_restore.graph.scope_restore",
     "scope_variables": "legacy_restore.graph.scopes",
     "scoped_saver": "legacy_restore.graph.scopes",
+    "verify_checkpoint": "legacy_restore.checkpoint.verifying",
     "write_checkpoint": "legacy_restore.checkpoint.writing",
 }
 

@@ -6,7 +6,17 @@ takes neither NumPy nor the data files.
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, NamedTuple
+import contextlib
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+)
 
 from legacy_restore.checkpoint.entries import (
     BundleEntry,
@@ -18,7 +28,7 @@ from legacy_restore.checkpoint.faults import faults_of, not_there
 from legacy_restore.checkpoint.files import FileIdentity, PositionedFile
 from legacy_restore.checkpoint.slices import (
     TensorSlice,
-    any_overlap,
+    overlapping,
     part_of,
     reaches_beyond,
     slice_key,
@@ -45,13 +55,17 @@ class BundleIndex(NamedTuple):
       header: What it says about the whole.
       entries: What it says about each tensor, by key, in the index's order.
       slices: The slices of each partitioned tensor, by key.
-      identity: Which file it was read from.
+      identity: Which file it was read from, or None where it was put together.
     """
 
     header: BundleHeader
     entries: Mapping[str, BundleEntry]
     slices: Mapping[str, List[Slice]]
-    identity: FileIdentity
+    identity: Optional[FileIdentity] = None
+
+
+OnFault = Callable[[bytes, FormatError], None]
+"""What is told of a key whose entry is at fault; it may raise."""
 
 
 def read_index(path: str) -> BundleIndex:
@@ -63,30 +77,66 @@ def read_index(path: str) -> BundleIndex:
       UnsupportedCheckpointError: It needs another reader.
       MissingDependencyError: It is compressed and ``cramjam`` is missing.
     """
-    with faults_of(path):
-        file = _open(path)
-        try:
-            pairs = _read_pairs(file)
-        finally:
-            file.close()
-        header = _header_of(pairs)
-        by_key = {pair.key: _parse(pair) for pair in pairs[1:]}
-        _check_shards(header, by_key)
-        slices = _collect_slices(by_key)
-        return BundleIndex(header, _listed(by_key), slices, file.identity)
+    with faults_of(path), open_index(path) as file:
+        pairs = list(read_table(file))
+        index = index_of(_header_of(pairs), pairs[1:], _raise)
+        return index._replace(identity=file.identity)
 
 
-def _open(path: str) -> PositionedFile:
+@contextlib.contextmanager
+def open_index(path: str) -> Iterator[PositionedFile]:
+    """Opens the file of an index.
+
+    Raises:
+      LocationError: There is no such file.
+      FormatError: It is not regular, or too large.
+    """
     try:
-        return PositionedFile(path)
+        file = PositionedFile(path)
     except OSError as error:
         raise not_there(path, str(error.strerror)) from error
+    try:
+        if file.size > _MAX_INDEX_BYTES:
+            raise FormatError(f"{file.size} bytes are too many for an index")
+        yield file
+    finally:
+        file.close()
 
 
-def _read_pairs(file: PositionedFile) -> List[Pair]:
-    if file.size > _MAX_INDEX_BYTES:
-        raise FormatError(f"{file.size} bytes are too many for an index")
-    return list(read_table(file))
+def index_of(
+    header: BundleHeader,
+    pairs: Iterable[Pair],
+    on_fault: OnFault,
+) -> BundleIndex:
+    """Returns what the pairs of an index say, without those that are at fault.
+
+    Args:
+      header: The value of the empty key, decoded.
+      pairs: All other keys and their values.
+      on_fault: Called for each key whose entry contradicts itself or others.
+    """
+    by_key: Dict[bytes, BundleEntry] = {}
+    for key, value in pairs:
+        try:
+            entry = parse_entry(value)
+            _check_shard(header, entry)
+        except FormatError as error:
+            on_fault(key, FormatError(f"entry {text_of(key)!r}: {error}"))
+        else:
+            by_key[key] = entry
+    slices: Dict[str, List[Slice]] = {}
+    for key in [key for key, entry in by_key.items() if entry.slices]:
+        try:
+            slices[text_of(key)] = _slices_of(key, by_key)
+        except FormatError as error:
+            on_fault(key, error)
+            _drop(key, by_key)
+    entries = {text_of(key): entry for key, entry in by_key.items()}
+    return BundleIndex(header, entries, slices)
+
+
+def _raise(key: bytes, error: FormatError) -> None:
+    raise error
 
 
 def _header_of(pairs: List[Pair]) -> BundleHeader:
@@ -95,21 +145,20 @@ def _header_of(pairs: List[Pair]) -> BundleHeader:
     return parse_header(pairs[0].value)
 
 
-def _parse(pair: Pair) -> BundleEntry:
-    try:
-        return parse_entry(pair.value)
-    except FormatError as error:
-        raise FormatError(f"entry {_text(pair.key)!r}: {error}") from error
-
-
-def _text(key: bytes) -> str:
+def text_of(key: bytes) -> str:
+    """Returns a key as text; bytes that are none come back when it is encoded."""
     return key.decode("utf-8", "surrogateescape")
 
 
-def _collect_slices(by_key: Dict[bytes, BundleEntry]) -> Dict[str, List[Slice]]:
-    """Takes the slices' own entries out of ``by_key`` and groups them by tensor."""
-    partitioned = [key for key, entry in by_key.items() if entry.slices]
-    return {_text(key): _slices_of(key, by_key) for key in partitioned}
+def _check_shard(header: BundleHeader, entry: BundleEntry) -> None:
+    if not entry.slices and entry.shard >= header.num_shards:
+        raise FormatError(f"is in data file {entry.shard} of {header.num_shards}")
+
+
+def _drop(key: bytes, by_key: Dict[bytes, BundleEntry]) -> None:
+    """Takes a partitioned tensor out, and whatever is left of its slices."""
+    for extents in by_key.pop(key).slices:
+        by_key.pop(slice_key(key, extents), None)
 
 
 def _slices_of(key: bytes, by_key: Dict[bytes, BundleEntry]) -> List[Slice]:
@@ -118,11 +167,11 @@ def _slices_of(key: bytes, by_key: Dict[bytes, BundleEntry]) -> List[Slice]:
     for extents in whole.slices:
         entry = by_key.pop(slice_key(key, extents), None)
         if entry is None:
-            raise FormatError(f"entry {_text(key)!r} lists a slice that is not there")
+            raise FormatError(f"entry {text_of(key)!r} lists a slice that is not there")
         if len(extents) != len(whole.shape):
-            raise FormatError(f"a slice of {_text(key)!r} has {len(extents)} axes")
+            raise FormatError(f"a slice of {text_of(key)!r} has {len(extents)} axes")
         found.append(Slice(part_of(extents, whole.shape), entry))
-    _check_slices(_text(key), whole, found)
+    _check_slices(text_of(key), whole, found)
     return found
 
 
@@ -141,18 +190,6 @@ def _check_slices(key: str, whole: BundleEntry, found: List[Slice]) -> None:
             raise FormatError(f"a slice of {key!r} has another shape than it declares")
         if stored.entry.dtype != whole.dtype:
             raise FormatError(f"a slice of {key!r} has another dtype than the whole")
-    if any_overlap([stored.part for stored in found]):
-        raise FormatError(f"slices of {key!r} overlap")
-
-
-def _check_shards(header: BundleHeader, by_key: Mapping[bytes, BundleEntry]) -> None:
-    for key, entry in by_key.items():
-        if not entry.slices and entry.shard >= header.num_shards:
-            raise FormatError(
-                f"entry {_text(key)!r} is in data file {entry.shard} of "
-                f"{header.num_shards}"
-            )
-
-
-def _listed(by_key: Dict[bytes, BundleEntry]) -> Dict[str, BundleEntry]:
-    return {_text(key): entry for key, entry in by_key.items()}
+    both = overlapping([stored.part for stored in found])
+    if both is not None:
+        raise FormatError(f"slices {both[0]} and {both[1]} of {key!r} overlap")

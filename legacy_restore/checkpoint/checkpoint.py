@@ -32,10 +32,11 @@ from legacy_restore.checkpoint.tensor_entry import (
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import Finding
 
-if TYPE_CHECKING:  # Listing what a checkpoint holds does without it.
+if TYPE_CHECKING:  # Listing what a checkpoint holds does without these.
     import numpy as np
 
     from legacy_restore.checkpoint.objects import ObjectGraph
+    from legacy_restore.report.verify_report import VerifyReport
 
 
 class Checkpoint(Mapping[str, "np.ndarray"]):
@@ -206,9 +207,23 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
         Raises:
           CorruptCheckpointError: The data are missing, too short or do not match
             their checksum.
+          UnsupportedCheckpointError: Nobody can tell: the dtype is not known.
         """
         with self._while_open():
             self._reader.verify(self.entry(key).key)
+
+    def verify(self) -> VerifyReport:
+        """Verifies every tensor and every file; a chunk is in memory at a time.
+
+        Where ``open_checkpoint`` refuses, ``verify_checkpoint`` does the same.
+
+        Raises:
+          ClosedError: The checkpoint was closed.
+        """
+        from legacy_restore.checkpoint.verifying import verify_reader
+
+        with self._while_open():
+            return verify_reader(self._reader, self.location)
 
     def paths(self) -> List[str]:
         """Returns the paths of the files that it consists of."""

@@ -56,7 +56,9 @@ def needs_of(entries: Iterable[StoredEntry]) -> Dict[int, Need]:
     return {shard: Need(ends[shard], keys[shard]) for shard in sorted(ends)}
 
 
-def size_finding(path: str, need: Need, size: Optional[int]) -> Optional[Finding]:
+def size_finding(
+    path: str, need: Need, size: Optional[int] = None
+) -> Optional[Finding]:
     """Returns what is wrong with a data file that is missing or too short, or None.
 
     Args:
@@ -77,7 +79,7 @@ def size_finding(path: str, need: Need, size: Optional[int]) -> Optional[Finding
     return Finding(
         KINDS["shard-truncated"],
         path,
-        f"it holds {names}" if found is None else f"it is {found.what}",
+        f"it holds {names}" if found is None else f"it is {found}",
         expected=expected,
         found=f"{size} bytes",
         hint=None if found is None else found.hint,

@@ -63,7 +63,7 @@ def undecided_tensor(
     return errors.UnsupportedCheckpointError(
         f"tensor {key!r} of {path} cannot be verified: {reason}",
         path=path,
-        findings=[Finding(KINDS["unsupported"], key, reason)],
+        findings=[Finding(KINDS["tensor-undecided"], key, reason)],
     )
 
 

@@ -36,6 +36,7 @@ from legacy_restore.checkpoint.directory_location import (
 from legacy_restore.checkpoint.faults import unsupported
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.formats import open_reader
+from legacy_restore.checkpoint.lookalikes import recognize
 from legacy_restore.checkpoint.resolved import Location, ambiguous, resolved
 from legacy_restore.checkpoint.state_file import is_state_file
 from legacy_restore.checkpoint.table_blocks import is_table
@@ -178,10 +179,15 @@ def _unsupported_file(given: str) -> errors.CheckpointError:
     try:
         if is_table(file):  # Of another kind: reading it says which.
             open_reader(given).close()
+        other = recognize(file)
     except errors.CheckpointError as error:
         return error
+    except FormatError as error:
+        return unsupported(given, str(error))
     finally:
         file.close()
+    if other is not None:
+        return unsupported(given, f"no checkpoint: it is {other}", other.hint)
     return unsupported(
         given,
         "no checkpoint; read are the formats V2 (.index and .data files) and V1 (one "

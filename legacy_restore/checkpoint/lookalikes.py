@@ -32,6 +32,7 @@ _LFS_SIZE = re.compile(rb"^size (\d{1,19})\s*$", re.MULTILINE)
 _HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _TITLE = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 _STATE_FILE = re.compile(rb"(all_)?model_checkpoint_path(s)?\s*:")
+_XML = re.compile(rb"<\?xml|<[A-Za-z]\w*>")
 _JSON = re.compile(rb"[\[{]\s*([\"\[{]|[\]}]\s*$)")
 _SAFETENSORS = re.compile(rb".{5}\0\0\0\{\s*\"", re.DOTALL)
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -62,10 +63,17 @@ class Lookalike:
     Attributes:
       what: It in words, such as ``an HTML page``.
       hint: What to do next.
+      detail: More about this one file, such as a title, or empty.
+      is_certain: Whether no data file begins so, whatever its tensors are.
     """
 
     what: str
     hint: str
+    detail: str = ""
+    is_certain: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.detail})" if self.detail else self.what
 
 
 def recognize(file: PositionedFile) -> Optional[Lookalike]:
@@ -91,36 +99,37 @@ def _as_text(text: bytes) -> Optional[Lookalike]:
         return _lfs_pointer(text)
     if _HTML.match(text) or (text.startswith(b"<") and _HTML.search(text)):
         title = _TITLE.search(text)
-        return Lookalike(_quoting("an HTML page", title and title.group(1)), _ITSELF)
-    if text.startswith(b"<?xml") or re.match(rb"<[A-Za-z]\w*>", text):
-        return Lookalike(_quoting("an XML document", text), _AGAIN)
+        detail = _excerpt(title.group(1) if title else b"")
+        return Lookalike("an HTML page", _ITSELF, detail, is_certain=True)
+    if b"\0" in text:
+        return None
     if _STATE_FILE.match(text):
         hint = "name its directory; the checkpoint's files are others"
         return Lookalike("a state file, which only names checkpoints", hint)
+    if _XML.match(text):
+        return Lookalike("an XML document", _AGAIN, _excerpt(text))
     if _JSON.match(text):
-        return Lookalike(_quoting("a JSON document", text), _AGAIN)
+        return Lookalike("a JSON document", _AGAIN, _excerpt(text))
     return None
 
 
 def _lfs_pointer(text: bytes) -> Lookalike:
     oid, size = _LFS_OID.search(text), _LFS_SIZE.search(text)
-    of = "".join(
-        [
-            f", oid {oid.group(1).decode()}" if oid else "",
-            f", {int(size.group(1)):,} bytes" if size else "",
-        ]
-    )
-    return Lookalike(f"a Git LFS pointer, not the file{of}", "git lfs pull")
+    told = [
+        f"oid {oid.group(1).decode()}" if oid else "",
+        f"{int(size.group(1)):,} bytes" if size else "",
+    ]
+    detail = ", ".join(one for one in told if one)
+    what = "a Git LFS pointer, not the file itself"
+    return Lookalike(what, "git lfs pull", detail, is_certain=True)
 
 
-def _quoting(what: str, text: Optional[bytes]) -> str:
-    """Adds the beginning of a text, if there is one, in one line."""
-    words = " ".join((text or b"").decode("utf-8", "replace").split())
-    if not words:
-        return what
+def _excerpt(text: bytes) -> str:
+    """The beginning of a text, in one line."""
+    words = " ".join(text.decode("utf-8", "replace").split())
     if len(words) > _EXCERPT_CHARACTERS:
         words = words[: _EXCERPT_CHARACTERS - 3] + "..."
-    return f"{what} ({printable(words)})"
+    return printable(words)
 
 
 def _as_archive(file: PositionedFile, head: bytes) -> Optional[Lookalike]:

@@ -7,6 +7,7 @@ import os
 from typing import Mapping, Optional, Sequence
 
 from legacy_restore import errors
+from legacy_restore.checkpoint.data_files import counts_beside
 from legacy_restore.checkpoint.directory import Candidate, list_candidates
 from legacy_restore.checkpoint.v1_files import typed
 from legacy_restore.report.findings import KINDS, Finding
@@ -36,6 +37,12 @@ def not_found(given: str) -> errors.LocationError:
             given,
             f"no checkpoint at {given}: there is no directory {directory}",
             _home_hint(given),
+        )
+    if counts_beside(given):
+        return no_checkpoint(
+            given,
+            f"{given} has data files and no index: there is no {given}.index",
+            "copy all files of the checkpoint: .index and every .data file",
         )
     candidates = list_candidates(directory or os.curdir)
     if not candidates:

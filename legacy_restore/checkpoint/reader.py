@@ -114,6 +114,7 @@ class TensorReader(abc.ABC):
 
         Raises:
           CorruptCheckpointError: The data are missing, too short or do not match.
+          UnsupportedCheckpointError: Nobody can tell, for such a dtype.
         """
 
     @abc.abstractmethod

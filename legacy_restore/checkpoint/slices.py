@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import re
 from typing import Optional, Sequence, Tuple
 
-from legacy_restore.checkpoint.boxes import Box, find_overlap
+from legacy_restore.checkpoint.boxes import Box, find_gap, find_overlap
 
 _WHOLE_AXIS = -1
+_STRING_END = b"\x00\x01"
+_ESCAPED = re.compile(rb"\x00\xff|\xff\x00")
+_KEY_OF_SLICE = re.compile(
+    rb"\x00((?:[^\x00\xff]|\x00\xff|\xff\x00)*)\x00\x01", re.DOTALL
+)
 
 
 def count_elements(shape: Sequence[int]) -> int:
@@ -136,7 +142,40 @@ def _count_common(one: TensorSlice, other: TensorSlice) -> int:
 
 def any_overlap(parts: Sequence[TensorSlice]) -> bool:
     """Returns whether any two parts of one tensor have an element in common."""
-    return find_overlap([part.as_box() for part in parts]) is not None
+    return overlapping(parts) is not None
+
+
+def overlapping(
+    parts: Sequence[TensorSlice],
+) -> Optional[Tuple[TensorSlice, TensorSlice]]:
+    """Returns two parts of one tensor with an element in common, None without such."""
+    found = find_overlap([part.as_box() for part in parts])
+    return None if found is None else (parts[found[0]], parts[found[1]])
+
+
+def gap_in(whole: Sequence[int], parts: Sequence[TensorSlice]) -> Optional[TensorSlice]:
+    """Returns a part of a tensor that is in none of some others, None without such.
+
+    Args:
+      whole: The tensor's shape.
+      parts: Parts of it that do not overlap.
+    """
+    space = Box((0,) * len(whole), tuple(whole))
+    gap = find_gap(space, [part.as_box() for part in parts])
+    if gap is None:
+        return None
+    return TensorSlice(gap.start, tuple(map(operator.sub, gap.end, gap.start)))
+
+
+def tensor_of_slice_key(key: bytes) -> Optional[bytes]:
+    """Returns the name of the tensor that a slice's key begins with, None for others.
+
+    Such a key begins with a number 0, then the name, escaped and ended.
+    """
+    match = _KEY_OF_SLICE.match(key)
+    if match is None:
+        return None
+    return _ESCAPED.sub(lambda one: one.group()[:1], match.group(1))
 
 
 def slice_key(name: bytes, extents: Sequence[Extent]) -> bytes:
@@ -159,7 +198,7 @@ def _string(value: bytes) -> bytes:
     r"""The bytes with ``\x00`` and ``\xff`` escaped, ended by ``\x00\x01``."""
     escapes = {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}
     escaped = b"".join(escapes.get(byte, bytes([byte])) for byte in value)
-    return escaped + b"\x00\x01"
+    return escaped + _STRING_END
 
 
 def _signed(value: int) -> bytes:

@@ -134,7 +134,7 @@ def _read_handle(last_key: bytes, data: bytes, start: int) -> _HandleEnd:
 def _no_table(file: PositionedFile) -> FormatError:
     found = recognize(file)
     if found is not None:
-        return OtherFileError(found.what, found.hint)
+        return OtherFileError(str(found), found.hint)
     end = file.read(max(file.size - _FOOTER_BYTES, 0), min(file.size, _FOOTER_BYTES))
     if not end.strip(b"\0"):
         reason = "it ends in zeros: it was not written or copied to its end"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple, Optional, Sequence
 
 from legacy_restore import errors
@@ -39,11 +40,17 @@ class EntryFault(NamedTuple):
     is_zero: bool
 
     @property
+    def is_missing(self) -> bool:
+        """Whether its bytes are not there: none at all, or those of something else."""
+        return self.lookalike is not None or isinstance(self.error, MissingDataError)
+
+    @property
     def reason(self) -> str:
         """What is wrong, in words."""
         where = "" if self.part is None else f"slice {self.part}: "
         if self.lookalike is not None:
-            return f"{where}{self.path} is {self.lookalike.what}"
+            name = os.path.basename(self.path)
+            return f"{where}its data file {name} is {self.lookalike.what}"
         zeros = "its bytes are all zero; " if self.is_zero else ""
         return f"{where}{zeros}{self.error}"
 
@@ -63,7 +70,7 @@ def fault_of_tensor(
         return undecided_tensor(key, prefix, text)
     hints = [fault.lookalike.hint for fault in faults if fault.lookalike is not None]
     hint = hints[0] if hints else None
-    if all(isinstance(fault.error, MissingDataError) for fault in faults):
+    if all(fault.is_missing for fault in faults):
         return missing_tensor(key, prefix, text, hint)
     return corrupt_tensor(key, prefix, text, hint)
 

@@ -21,9 +21,10 @@ from legacy_restore.cli import inspect as inspect_command
 from legacy_restore.cli import output
 from legacy_restore.cli import plan as plan_command
 from legacy_restore.cli import restore as restore_command
+from legacy_restore.cli import verify as verify_command
 from legacy_restore.cli.progress import progress_on_stderr
 
-_COMMANDS = (inspect_command, plan_command, restore_command)
+_COMMANDS = (inspect_command, verify_command, plan_command, restore_command)
 _EXIT_FAULT_OF_OURS = 4
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141

@@ -134,6 +134,7 @@ KINDS = _catalogue(
     _input_error("shard-truncated", "data file too short"),
     _input_error("tensor-corrupt", "tensor does not match its checksum"),
     _input_error("tensor-missing", "tensor whose data are not there"),
+    _input_error("tensor-undecided", "tensor that cannot be verified"),
     _input_error("index-data-mismatch", "index and data file do not belong together"),
     _input_error("vocabulary-missing", "vocabulary file missing"),
     _input_error("asset-missing", "asset missing"),

@@ -1,0 +1,203 @@
+"""Verifying a checkpoint: every block, size, slice and checksum, all faults in one run.
+
+A tensor is read a chunk at a time and never as a whole. Where ``open_checkpoint``
+refuses, this goes on with whatever can be made out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from typing import Dict, Iterable, List, Mapping, Optional
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import bundle_verifying
+from legacy_restore.checkpoint.bundle import Bundle
+from legacy_restore.checkpoint.directory import list_candidates
+from legacy_restore.checkpoint.formats import open_reader
+from legacy_restore.checkpoint.index_survey import IndexSurvey, survey_index
+from legacy_restore.checkpoint.location import LocationLike, resolve_location
+from legacy_restore.checkpoint.reader import TensorReader
+from legacy_restore.checkpoint.resolved import Location
+from legacy_restore.checkpoint.slices import gap_in
+from legacy_restore.checkpoint.state_file import is_state_file
+from legacy_restore.checkpoint.tensor_entry import TensorEntry
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import human_bytes
+from legacy_restore.report.verify_report import VerifyReport, VerifyRow, VerifyStatus
+
+_log = logging.getLogger("legacy_restore")
+
+# How much is read from one line of progress to the next.
+_PROGRESS_BYTES = 256 << 20
+
+_STATUSES: Mapping[str, VerifyStatus] = {
+    "tensor-missing": VerifyStatus.MISSING,
+    "tensor-undecided": VerifyStatus.UNDECIDED,
+    "unsupported": VerifyStatus.UNDECIDED,
+    "missing-dependency": VerifyStatus.UNDECIDED,
+}
+_IN_DOUBT = (
+    "its bytes match; the block of the index that lists it is damaged, so its name, "
+    "dtype or shape may be wrong"
+)
+
+
+def verify_checkpoint(location: LocationLike) -> VerifyReport:
+    """Verifies a checkpoint, also one that ``open_checkpoint`` refuses.
+
+    Everything is read once, a chunk at a time, and no fault ends it: the report has
+    them all.
+
+    Args:
+      location: What ``open_checkpoint`` takes. Of a directory in which no checkpoint
+        is complete, the one with the highest step is verified.
+
+    Raises:
+      LocationError: No checkpoint is there, or several could be meant.
+      UnsupportedCheckpointError: What is there is no checkpoint that is read.
+    """
+    found = _locate(os.fsdecode(os.fspath(location)))
+    try:
+        if not os.path.isfile(found.prefix + ".index"):
+            return _verify_opened(found)
+        survey = survey_index(found.prefix)
+    except errors.LocationError:
+        raise
+    except errors.LegacyRestoreError as error:
+        findings = bundle_verifying.findings_without_index(found.prefix)
+        return _report(found, "V2", (), [*error.findings, *findings])
+    return _verify_survey(found, survey)
+
+
+def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
+    """Verifies an open checkpoint, every tensor of it.
+
+    Args:
+      reader: The checkpoint.
+      location: Where it was found.
+    """
+    rows = _rows_of(reader)
+    findings = list(reader.findings())
+    if isinstance(reader, Bundle):
+        findings += bundle_verifying.findings_of_data(reader, rows)
+        findings += bundle_verifying.surplus_findings(reader)
+    return _report(location, reader.format, rows, findings)
+
+
+def _verify_opened(location: Location) -> VerifyReport:
+    reader = open_reader(location.prefix)
+    try:
+        return verify_reader(reader, location)
+    finally:
+        reader.close()
+
+
+def _verify_survey(location: Location, survey: IndexSurvey) -> VerifyReport:
+    """Verifies what stands in an index, the doubtful too."""
+    sound = Bundle.of_index(location.prefix, survey.sound)
+    doubtful = Bundle.of_index(location.prefix, survey.doubtful)
+    try:
+        if survey.is_sound:
+            return verify_reader(sound, location)
+        rows = _rows_of(sound)
+        findings = [*survey.findings, *sound.findings()]
+        findings += bundle_verifying.findings_of_data(sound, rows)
+        rows += [_doubted(row) for row in _rows_of(doubtful)]
+    finally:
+        sound.close()
+        doubtful.close()
+    rows += [
+        VerifyRow(key, VerifyStatus.CORRUPT, reason)
+        for key, reason in survey.lost.items()
+    ]
+    return _report(location, "V2", rows, findings)
+
+
+def _doubted(row: VerifyRow) -> VerifyRow:
+    if not row.is_sound:
+        return row
+    return dataclasses.replace(row, status=VerifyStatus.UNDECIDED, reason=_IN_DOUBT)
+
+
+def _report(
+    location: Location,
+    format: str,
+    rows: Iterable[VerifyRow],
+    findings: Iterable[Finding],
+) -> VerifyReport:
+    return VerifyReport(
+        location=location.given,
+        prefix=location.prefix,
+        format=format,
+        rows=tuple(sorted(rows, key=lambda row: row.key)),
+        file_findings=(*location.findings, *findings),
+    )
+
+
+def _rows_of(reader: TensorReader) -> List[VerifyRow]:
+    entries = reader.tensor_entries()
+    total = sum(entry.nbytes for entry in entries.values())
+    done = told = 0
+    rows: List[VerifyRow] = []
+    if entries:
+        _log.debug("verifying %d tensors, %s", len(entries), human_bytes(total))
+    for entry in entries.values():
+        rows.append(_row_of(reader, entry))
+        done += entry.nbytes
+        if done - told >= _PROGRESS_BYTES:
+            told = done
+            _log.debug("verified %s of %s", human_bytes(done), human_bytes(total))
+    return rows
+
+
+def _row_of(reader: TensorReader, entry: TensorEntry) -> VerifyRow:
+    try:
+        reader.verify(entry.key)
+    except errors.LegacyRestoreError as error:
+        finding = error.findings[0]
+        status = _STATUSES.get(finding.id, VerifyStatus.CORRUPT)
+        return VerifyRow(entry.key, status, finding.message, entry.nbytes, error.hint)
+    if entry.is_complete:
+        return VerifyRow(entry.key, VerifyStatus.OK, nbytes=entry.nbytes)
+    gap = gap_in(entry.shape, entry.slices)
+    reason = (
+        f"{entry.num_stored:,} of {entry.num_elements:,} elements are stored; "
+        f"no slice has {gap}"
+    )
+    return VerifyRow(entry.key, VerifyStatus.INCOMPLETE, reason, entry.nbytes)
+
+
+def _locate(given: str) -> Location:
+    try:
+        return resolve_location(given)
+    except errors.LocationError:
+        directory = _directory_of(given)
+        prefix = None if directory is None else _newest_in(directory)
+        if prefix is None:
+            raise
+        why = f"using {prefix}: it has the highest step, and none is complete"
+        return Location(
+            given, prefix, (Finding(KINDS["location-resolved"], given, why),)
+        )
+
+
+def _directory_of(given: str) -> Optional[str]:
+    """The directory whose newest checkpoint a location means, or None."""
+    if os.path.isdir(given):
+        return given
+    directory, at, selector = given.rpartition("@")
+    if at and selector == "latest" and os.path.isdir(directory):
+        return directory
+    if os.path.isfile(given) and is_state_file(given):
+        return os.path.dirname(given) or os.curdir
+    return None
+
+
+def _newest_in(directory: str) -> Optional[str]:
+    """The prefix with the highest step, None where several names are."""
+    newest: Dict[str, str] = {}
+    for one in list_candidates(directory):
+        newest[one.stem] = one.prefix
+    return next(iter(newest.values())) if len(newest) == 1 else None
