@@ -110,7 +110,7 @@ class _Survey:
         if self._findings:
             sound = self._without_orphans(sound)
             doubtful = self._without_orphans(doubtful)
-        for name in sound.entries:
+        for name in [*sound.entries, *doubtful.entries]:
             self._lost.pop(name, None)
         return IndexSurvey(sound, doubtful, self._lost, tuple(self._findings))
 

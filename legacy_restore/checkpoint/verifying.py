@@ -82,7 +82,9 @@ def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
     findings = list(reader.findings())
     if isinstance(reader, Bundle):
         findings += bundle_verifying.findings_of_data(reader, rows)
-        findings += bundle_verifying.surplus_findings(reader)
+        told = {finding.subject for finding in findings}
+        surplus = bundle_verifying.surplus_findings(reader)
+        findings += [one for one in surplus if one.subject not in told]
     return _report(location, reader.format, rows, findings)
 
 
