@@ -15,6 +15,7 @@ from legacy_restore import errors
 from legacy_restore.mapping.classify import TensorClass
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Severity
+from legacy_restore.report.verify_report import VerifyStatus
 from tests.cli.commands import CLASSIFIER, DENOISER, DIGITS, run
 from tests.conftest import ROOT
 from tests.graphdef import builders
@@ -201,7 +202,15 @@ def test_the_json_of_a_saved_graph_is_documented_both_ways(tmp_path):
     assert difference(example("inspect-json.md", -1), found["graph"]) is None
 
 
-@pytest.mark.parametrize("name", ["plan-json.md", "inspect-json.md"])
+def test_the_json_of_verify_is_documented_both_ways():
+    done = run("verify", "checkpoints/denoiser", "--json")
+    assert difference(example("verify-json.md"), json.loads(done.stdout)) is None
+    text = (ROOT / "docs" / "verify-json.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    assert rows == [status.value for status in VerifyStatus]
+
+
+@pytest.mark.parametrize("name", ["plan-json.md", "inspect-json.md", "verify-json.md"])
 def test_the_json_of_an_error_is_documented_both_ways(name):
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     documented = re.search(r'`(\{"ok": false, .*?\})`', text, re.DOTALL).group(1)
