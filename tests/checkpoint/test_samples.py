@@ -1,10 +1,11 @@
 """Real checkpoints of public projects, read whole: every checksum is verified."""
 
+import os
 import pathlib
 
+import numpy as np
 import pytest
 
-from legacy_restore import errors
 from legacy_restore.checkpoint import checksum, open_checkpoint, resolve_location
 from tests.samples import sample
 
@@ -90,18 +91,37 @@ def test_one_model_in_two_packagings_has_one_digest():
     assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "srcnn/v1",
-        "srcnn/v1/SRCNN.model-2550000",
-        "srcnn/v1/SRCNN.model-2550000.meta",
-        "traffic_signs_v1",
-        "serving/session_bundle_half_plus_two/00000123/export-00000-of-00001",
-        "serving/bad_half_plus_two/00000123/export",
-    ],
-)
-def test_v1_checkpoint_is_refused_by_name(path):
-    given = sample(path)
-    with pytest.raises(errors.UnsupportedCheckpointError, match="V1"):
-        open_checkpoint(given)
+V1_SAMPLES = [
+    ("srcnn/v1", 6),
+    ("srcnn/v1/SRCNN.model-2550000", 6),
+    ("srcnn/v1/SRCNN.model-2550000.meta", 6),
+    ("srcnn/v1@2550000", 6),
+    ("traffic_signs_v1", 10),
+    ("serving/session_bundle_half_plus_two/00000123", 2),
+    ("serving/session_bundle_half_plus_two/00000123/export", 2),
+    ("serving/session_bundle_half_plus_two/00000123/export.meta", 2),
+    ("serving/session_bundle_half_plus_two/00000123/export-00000-of-00001", 2),
+    ("serving/session_bundle_half_plus_two/00000123/export-?????-of-00001", 2),
+    ("serving/bad_half_plus_two/00000123", 2),
+]
+
+
+@pytest.mark.parametrize("path, count", V1_SAMPLES)
+def test_v1_checkpoint_is_equal_to_what_tensorflow_reads(path, count):
+    tf = pytest.importorskip("tensorflow.compat.v1")
+    root, _, rest = path.partition("/")
+    with open_checkpoint(os.path.join(sample(root), rest)) as checkpoint:
+        assert checkpoint.format == "V1"
+        assert len(checkpoint) == count
+        assert not any(finding.is_error for finding in checkpoint.findings)
+        reader = tf.train.load_checkpoint(checkpoint.prefix)
+        shapes = reader.get_variable_to_shape_map()
+        assert set(shapes) == set(checkpoint)
+        for entry in checkpoint.entries():
+            theirs = reader.get_tensor(entry.key)
+            ours = checkpoint[entry.key]
+            assert entry.shape == tuple(shapes[entry.key])
+            assert ours.dtype == theirs.dtype
+            assert ours.shape == np.shape(theirs)
+            assert ours.tobytes() == theirs.tobytes()
+            checkpoint.verify_tensor(entry.key)
