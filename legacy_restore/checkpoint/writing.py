@@ -52,7 +52,10 @@ def write_checkpoint(
       slices: Tensors to be stored in slices, as partitioned variables are: for a key
         ``TensorSlice`` objects, as entries have them, or pairs of start and shape, such
         as ``[((0, 0), (2, 4)), ((2, 0), (1, 4))]``. They make up the tensor and do not
-        overlap. One that is all of the tensor stores it in one piece.
+        overlap. One that is all of the tensor stores it in one piece. TensorFlow does
+        not put together slices of ``float16``, of unsigned integers of more than 8
+        bits, of ``qint16``, ``quint16`` and of strings (``HANDLE_COPY`` in
+        ``tensor_bundle.cc``): it restores them into the same parts only.
       dtypes: TensorFlow's names of dtypes that arrays do not tell: ``qint8`` for an
         array of ``int8``, ``quint8``, ``qint16``, ``quint16``, ``qint32``.
       overwrite: Permits to replace a checkpoint that has the prefix, with all of its

@@ -33,14 +33,14 @@ def stored_and_crc(tensor):
 def layouts(array):
     yield array
     yield np.array(array, order="F")
-    yield array.astype(array.dtype.newbyteorder(">"))
+    yield np.array(array, array.dtype.newbyteorder(">"))
     yield np.array(array, array.dtype.newbyteorder(">"), order="F")
     wide = np.zeros([2 * size for size in array.shape], array.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view = wide[(*(slice(None, None, 2) for _ in array.shape), ...)]
     view[...] = array
     yield view
-    reverse = tuple(slice(None, None, -1) for _ in array.shape)
-    yield np.array(array[reverse])[(*reverse, ...)]
+    reverse = (*(slice(None, None, -1) for _ in array.shape), ...)
+    yield np.array(array[reverse])[reverse]
     read_only = array.copy()
     read_only.setflags(write=False)
     yield read_only
