@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
     from legacy_restore.checkpoint.verifying import verify_checkpoint
     from legacy_restore.checkpoint.writing import write_checkpoint
+    from legacy_restore.examining.diff import diff
+    from legacy_restore.examining.diff_report import DiffReport
     from legacy_restore.graph.model import Model
     from legacy_restore.graph.plan import plan
     from legacy_restore.graph.restore import restore
@@ -27,10 +29,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Checkpoint",
+    "DiffReport",
     "Model",
     "Plan",
     "Rename",
     "TensorEntry",
+    "diff",
     "errors",
     "init_fn",
     "open_checkpoint",
@@ -45,10 +49,12 @@ __all__ = [
 
 _HOMES = {
     "Checkpoint": "legacy_restore.checkpoint",
+    "DiffReport": "legacy_restore.examining.diff_report",
     "Model": "legacy_restore.graph.model",
     "Plan": "legacy_restore.planning.plan",
     "Rename": "legacy_restore.mapping.rules",
     "TensorEntry": "legacy_restore.checkpoint",
+    "diff": "legacy_restore.examining.diff",
     "init_fn": "legacy_restore.graph.scope_restore",
     "open_checkpoint": "legacy_restore.checkpoint",
     "plan": "legacy_restore.graph.plan",

@@ -7,7 +7,7 @@
      |- BuildError                  a builder failed, or left a graph we cannot restore
      |- RestoreError                the plan does not add up, or the restore failed
      |- WriteError                  a checkpoint was not written
-     |- CheckError                  a session no longer equals its checkpoints
+     |- CheckError                  what was compared is not equal: a session, a file
      |- InputError                  a model was called with wrong inputs (ValueError)
      |- ClosedError                 used after close() (RuntimeError)
      |- MissingDependencyError      an optional package is not installed (ImportError)
@@ -98,8 +98,8 @@ class WriteError(_ByFindings):
     """A checkpoint was not written; what was at its place is there still."""
 
 
-class CheckError(LegacyRestoreError):
-    """A session no longer equals the checkpoints that it was restored from."""
+class CheckError(_ByFindings):
+    """A session no longer equals its checkpoints, or two checkpoints differ."""
 
 
 class InputError(LegacyRestoreError, ValueError):

@@ -12,6 +12,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
+from legacy_restore.examining.diff_report import ComparedBy, DiffStatus
 from legacy_restore.mapping.classify import TensorClass
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Severity
@@ -92,7 +93,12 @@ def test_every_public_function_is_used_in_the_guide():
     from legacy_restore.graph.restored import Restored, RestoredModel
 
     code = "\n".join(blocks(GUIDE, "python"))
-    types = {"Checkpoint", "Plan", "TensorEntry"}  # What functions return.
+    types = {
+        "Checkpoint",
+        "DiffReport",
+        "Plan",
+        "TensorEntry",
+    }  # What functions return.
     public = [name for name in lr.__all__ if callable(getattr(lr, name))]
     methods = [
         f".{name}"
@@ -111,9 +117,14 @@ def test_commands_of_the_readme_run(tmp_path):
     lines = "\n".join(blocks(README, "sh")).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line) for line in lines if line]
     ours = [words[1:] for words in commands if words[0] == "legacy-restore"]
-    assert [words[0] for words in ours] == ["inspect", "plan", "restore"]
+    assert [words[0] for words in ours] == [
+        "inspect",
+        "diff",
+        "plan",
+        "restore",
+    ]
     told = [run(*words, cwd=tmp_path / "digits") for words in ours]
-    assert [done.returncode for done in told] == [0, 0, 0]
+    assert [done.returncode for done in told] == [0, 0, 0, 0]
     # What README shows of inspect is what it prints.
     shown = [one for one in blocks(README, "text") if "tensors" in one]
     assert [one in told[0].stdout for one in shown] == [True]
@@ -210,7 +221,16 @@ def test_the_json_of_verify_is_documented_both_ways():
     assert rows == [status.value for status in VerifyStatus]
 
 
-@pytest.mark.parametrize("name", ["plan-json.md", "inspect-json.md", "verify-json.md"])
+def test_the_json_of_diff_is_documented_both_ways():
+    where = ROOT / "tests" / "golden" / "tf1_15_two_models"
+    done = run("diff", "encoder@100", "encoder@200", "--json", cwd=where)
+    assert done.returncode == 1
+    assert difference(example("diff-json.md"), json.loads(done.stdout)) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["plan-json.md", "inspect-json.md", "verify-json.md", "diff-json.md"]
+)
 def test_the_json_of_an_error_is_documented_both_ways(name):
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     documented = re.search(r'`(\{"ok": false, .*?\})`', text, re.DOTALL).group(1)
@@ -235,6 +255,16 @@ def test_every_value_that_a_field_of_the_json_may_have_is_documented():
     assert rows == [
         (one.value, "yes" if one.is_training_state else "no") for one in TensorClass
     ]
+
+
+def test_every_status_of_a_diff_is_documented():
+    text = (ROOT / "docs" / "diff-json.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \| .* \| (yes|no) \|$", text, re.MULTILINE)
+    assert rows == [
+        (one.value, "yes" if one.is_difference else "no") for one in DiffStatus
+    ]
+    for one in ComparedBy:
+        assert f'"{one.value}"' in text
 
 
 def test_a_document_that_is_not_true_is_seen():

@@ -17,6 +17,7 @@ from absl import app, flags
 from absl.flags import argparse_flags
 
 from legacy_restore import __version__, errors
+from legacy_restore.cli import diff as diff_command
 from legacy_restore.cli import inspect as inspect_command
 from legacy_restore.cli import output
 from legacy_restore.cli import plan as plan_command
@@ -24,7 +25,13 @@ from legacy_restore.cli import restore as restore_command
 from legacy_restore.cli import verify as verify_command
 from legacy_restore.cli.progress import progress_on_stderr
 
-_COMMANDS = (inspect_command, verify_command, plan_command, restore_command)
+_COMMANDS = (
+    inspect_command,
+    verify_command,
+    diff_command,
+    plan_command,
+    restore_command,
+)
 _EXIT_FAULT_OF_OURS = 4
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141

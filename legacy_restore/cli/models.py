@@ -98,7 +98,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             load_builder(model.name, builders.get(model.name)),
             model.value,
             scope=scopes.get(model.name),
-            rules=[_rule(text) for text in _of(model.name, args.rename)],
+            rules=[rule_of(text) for text in _of(model.name, args.rename)],
             allow_missing=_of(model.name, args.allow_missing),
             allow_unused=_of(model.name, args.allow_unused),
             weights=weights.get(model.name, "raw"),
@@ -130,7 +130,12 @@ def _single(values: List[Named], flag: str) -> Dict[str, str]:
     return found
 
 
-def _rule(text: str) -> Rename:
+def rule_of(text: str) -> Rename:
+    """Returns the rule that a flag's value, ``PATTERN=>TEXT``, stands for.
+
+    Raises:
+      UsageError: It stands for none.
+    """
     pattern, found, replacement = text.rpartition("=>")
     if not found:
         raise errors.UsageError(f"--rename: {text!r} is not of the form PATTERN=>TEXT")

@@ -18,6 +18,8 @@ def compile_patterns(patterns: Iterable[str]) -> Tuple[Pattern[str], ...]:
     Raises:
       UsageError: One of them is no regular expression; it is named.
     """
+    if isinstance(patterns, str):  # Else each of its letters would be a pattern.
+        raise errors.UsageError(f"grep takes a list of patterns, not {patterns!r}")
     return tuple(_compiled(pattern) for pattern in patterns)
 
 

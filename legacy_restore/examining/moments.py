@@ -25,7 +25,7 @@ VALUES = "values"
 MAGNITUDES = "magnitudes"
 LENGTHS = "lengths"
 
-_CHUNK_ELEMENTS = 1 << 18  # 2 MB of float64 at a time.
+_CHUNK_ELEMENTS = 1 << 16  # 512 KiB of float64 at a time.
 _UINT64_MASK = (1 << 64) - 1
 _HALF = np.array([32], np.uint64)
 _LOWER_HALF = np.array([0xFFFFFFFF], np.uint64)

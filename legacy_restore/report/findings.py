@@ -141,6 +141,7 @@ KINDS = _catalogue(
     _input_error("checkpoint-changed", "files changed since the plan was made"),
     # Looking into checkpoints.
     _error("no-match", "pattern that is found in no key"),
+    _error("tensor-differs", "differs between the two checkpoints"),
     # Models and scopes.
     _error("builder-failed", "builder failed"),
     _error("scope-in-use", "scope is in use"),
@@ -189,6 +190,10 @@ KINDS = _catalogue(
     _remark("incomplete-tensor", "only part of a tensor in the checkpoint"),
     _remark("object-key-missing", "the object graph names what is not there"),
     _remark("object-key-unlisted", "tensors that no object saved"),
+    _remark("same-files", "both locations are the same files"),
+    _remark("within-tolerance", "different, within the tolerance that was permitted"),
+    _remark("ambiguous-rename", "which is the new name of which cannot be told"),
+    _remark("rename-proposed", "one rule explains the keys that only one has"),
     _remark("matched-under-prefix", "matched under another scope"),
     _remark("unused-training-state", "training state left in the checkpoint"),
     _remark("unused-weights-waived", "weights left in the checkpoint, as permitted"),

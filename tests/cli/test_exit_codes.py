@@ -15,7 +15,9 @@ from tests.cli.commands import CLASSIFIER, DENOISER, DIGITS, run
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize("command", [(), ("inspect",), ("plan",), ("restore",)])
+@pytest.mark.parametrize(
+    "command", [(), ("inspect",), ("diff",), ("plan",), ("restore",)]
+)
 def test_help_is_good_and_shows_an_example(command):
     done = run(*command, "--help")
     assert done.returncode == 0
@@ -33,6 +35,13 @@ def test_help_is_good_and_shows_an_example(command):
         ("inspect", "checkpoints/denoiser", "--grep=("),
         ("inspect", "checkpoints/denoiser", "--depth=x", "--tree"),
         ("inspect", "checkpoints/denoiser", "--depth=0", "--tree"),
+        ("diff", "checkpoints/denoiser"),
+        ("diff", "nowhere", "nowhere", "--grep=("),
+        ("diff", "nowhere", "nowhere", "--rename=no-arrow"),
+        ("diff", "nowhere", "nowhere", "--rename=(=>x"),
+        ("diff", "nowhere", "nowhere", "--atol=-1"),
+        ("diff", "nowhere", "nowhere", "--atol=nan"),
+        ("diff", "nowhere", "nowhere", "--rtol=much"),
         ("plan",),
         ("plan", "--model=no-separator"),
         ("plan", "--model=denoiser=checkpoints/denoiser"),
