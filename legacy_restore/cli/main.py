@@ -1,7 +1,7 @@
 """The command ``legacy-restore``: chooses a command, and turns errors to exit codes.
 
-Exit codes: 0 good, 1 refused or a check failed, 2 usage, 3 an input is missing,
-corrupt or not supported, 4 a fault of this program, 130 interrupted.
+Exit codes: 0 good, 1 refused, a check failed or two checkpoints differ, 2 usage, 3 an
+input is missing, corrupt or not supported, 4 a fault of this program, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from typing import Iterator
+from typing import Iterator, Optional
 
 from legacy_restore.cli import output
 
@@ -14,32 +14,54 @@ _PATIENCE_SECONDS = 1.0
 
 
 class _Progress(logging.Handler):
-    """Shows what the library logs, once the work has lasted longer than a second.
+    """Shows what the library logs: at most one message a second, the latest.
 
-    The last message is kept until then, so that a long step is announced although it
-    began before the second was over.
+    Nothing is shown of work that is done within a second. Each message waits until a
+    second has passed since the one before, so that thousands of short steps make few
+    lines, and a long step is announced although it began before that second was over.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self._started = time.monotonic()
+        self._started = self._shown = time.monotonic()
         self._last = ""
-        self._timer = threading.Timer(_PATIENCE_SECONDS, self._show_last)
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer: Optional[threading.Timer] = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Takes a message; the handler's lock is held."""
         self._last = record.getMessage()
-        if time.monotonic() - self._started > _PATIENCE_SECONDS:
+        waited = time.monotonic() - self._shown
+        if waited >= _PATIENCE_SECONDS:
             self._show_last()
+        elif self._timer is None:
+            self._timer = threading.Timer(_PATIENCE_SECONDS - waited, self._on_time)
+            self._timer.daemon = True
+            self._timer.start()
 
     def stop(self) -> None:
-        self._timer.cancel()
-        self._last = ""
+        """Shows nothing more."""
+        with self._locked():
+            self._last = ""
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _on_time(self) -> None:
+        with self._locked():
+            self._timer = None
+            self._show_last()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
     def _show_last(self) -> None:
         if self._last:
-            seconds = time.monotonic() - self._started
+            self._shown = time.monotonic()
+            seconds = self._shown - self._started
             output.log(f"[{seconds:5.1f} s] {self._last}")
             self._last = ""
 
