@@ -13,6 +13,11 @@ import sys
 import pytest
 
 import legacy_restore
+from tests.checkpoint.object_builders import (
+    adam_graph,
+    adam_tensors,
+    write_object_based,
+)
 
 PACKAGE = pathlib.Path(legacy_restore.__file__).resolve().parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -104,6 +109,19 @@ def test_listing_a_checkpoint_loads_no_numpy():
     loaded = set(run(program))
     assert "google_crc32c" in loaded
     assert not loaded & {"numpy", "tensorflow", "absl"}
+
+
+def test_listing_an_object_based_checkpoint_loads_no_numpy(tmp_path):
+    prefix = write_object_based(tmp_path / "ckpt-1", adam_graph(), adam_tensors())
+    program = (
+        "import json, sys\n"
+        "from legacy_restore.checkpoint import open_checkpoint\n"
+        "from legacy_restore.examining.contents import contents_of\n"
+        f"with open_checkpoint({prefix!r}) as checkpoint:\n"
+        "    assert 'dense/kernel' in str(contents_of(checkpoint))\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    assert not set(run(program)) & {"numpy", "tensorflow", "absl"}
 
 
 def test_reading_a_checkpoint_loads_no_tensorflow():

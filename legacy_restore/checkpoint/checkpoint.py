@@ -98,6 +98,12 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             return self._digest
 
     @property
+    def is_object_based(self) -> bool:
+        """Whether it says which objects were saved, as ``tf.train.Checkpoint`` does."""
+        entry = self._entries.get(OBJECT_GRAPH_KEY)
+        return entry is not None and (entry.dtype, entry.shape) == ("string", ())
+
+    @property
     def objects(self) -> Optional[ObjectGraph]:
         """The objects that were saved; None for a name-based checkpoint.
 
@@ -108,8 +114,7 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             damaged, or contradicts itself.
           ClosedError: The checkpoint was closed.
         """
-        entry = self._entries.get(OBJECT_GRAPH_KEY)
-        if entry is None or (entry.dtype, entry.shape) != ("string", ()):
+        if not self.is_object_based:
             return None
         with self._objects_lock:
             if self._objects is None:

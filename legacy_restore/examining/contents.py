@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from legacy_restore.checkpoint import Checkpoint, Location, TensorEntry
+from legacy_restore import errors
+from legacy_restore.checkpoint import (
+    Checkpoint,
+    Location,
+    ObjectGraph,
+    ObjectTensor,
+    TensorEntry,
+)
 from legacy_restore.checkpoint.directory import step_of
 from legacy_restore.graphdef.files import META_SUFFIX, read_writer
 from legacy_restore.mapping.classify import Classified, TensorClass, classify
@@ -22,15 +29,24 @@ class ContentsRow:
     Attributes:
       entry: What the checkpoint says about it.
       classified: What it was taken for.
+      object_tensor: Of an object-based checkpoint, what its object graph says of the
+        tensor; None where it says nothing.
+      other_paths: Further paths under which the object is reached, the shortest first.
     """
 
     entry: TensorEntry
     classified: Classified
+    object_tensor: Optional[ObjectTensor] = None
+    other_paths: Tuple[str, ...] = ()
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the row as JSON-ready data."""
+        tensor = self.object_tensor
         return {
             "key": self.entry.key,
+            "object_path": None if tensor is None else tensor.path,
+            "other_paths": list(self.other_paths),
+            "full_name": None if tensor is None else tensor.full_name,
             "dtype": self.entry.dtype,
             "shape": list(self.entry.shape),
             "parameters": self.entry.num_stored,
@@ -177,14 +193,45 @@ class Contents:
 
 
 def contents_of(checkpoint: Checkpoint) -> Contents:
-    """Returns what an open checkpoint holds."""
+    """Returns what an open checkpoint holds.
+
+    Of an object-based checkpoint the object graph is read, and no other value.
+    """
     entries = checkpoint.entries()
-    classes = classify(entries)
+    objects, findings = _objects_of(checkpoint)
+    classes = classify(entries, objects)
     return Contents(
         location=checkpoint.location,
         format=checkpoint.format,
         step=step_of(checkpoint.prefix),
-        rows=tuple(ContentsRow(entry, classes[entry.key]) for entry in entries),
-        findings=tuple(checkpoint.findings),
+        rows=tuple(_row(entry, classes[entry.key], objects) for entry in entries),
+        findings=(*checkpoint.findings, *findings),
         tensorflow_version=read_writer(checkpoint.prefix + META_SUFFIX),
     )
+
+
+class _Objects(NamedTuple):
+    """The object graph, if there is one that can be read, and what it has to say."""
+
+    graph: Optional[ObjectGraph]
+    findings: Tuple[Finding, ...]
+
+
+def _objects_of(checkpoint: Checkpoint) -> _Objects:
+    try:
+        graph = checkpoint.objects
+    except errors.CorruptCheckpointError as error:  # All else can be shown.
+        return _Objects(None, tuple(error.findings))
+    if graph is None:
+        return _Objects(None, ())
+    return _Objects(graph, tuple(graph.findings(checkpoint.prefix)))
+
+
+def _row(
+    entry: TensorEntry, classified: Classified, objects: Optional[ObjectGraph]
+) -> ContentsRow:
+    tensor = None if objects is None else objects.tensors.get(entry.key)
+    if objects is None or tensor is None:
+        return ContentsRow(entry, classified)
+    others = tuple(objects.paths(tensor.node)[1:])
+    return ContentsRow(entry, classified, tensor, others)

@@ -63,11 +63,38 @@ def head_lines(contents: Contents) -> List[str]:
 def _tensor_lines(rows: Sequence[ContentsRow]) -> List[str]:
     columns = [
         ["key", *(row.entry.key for row in rows)],
+        *_object_columns(rows),
         ["type", *(stored_type(row.entry) for row in rows)],
         to_the_right(["size", *(human_bytes(row.entry.nbytes) for row in rows)]),
         ["class", *(class_text(row.classified) for row in rows)],
     ]
     return align(list(zip(*columns)), _INDENT)
+
+
+def _object_columns(rows: Sequence[ContentsRow]) -> List[List[str]]:
+    """What only object-based checkpoints know.
+
+    The path of an object stands in its keys already. Other names of the same object do
+    not: in Keras 3 a weight is first of all one of its optimizer's.
+    """
+    found = []
+    if any(row.object_tensor for row in rows):
+        found.append(["variable", *map(_full_name, rows)])
+    if any(row.other_paths for row in rows):
+        found.append(["also reached as", *map(_other_paths, rows)])
+    return found
+
+
+def _full_name(row: ContentsRow) -> str:
+    tensor = row.object_tensor
+    return "-" if tensor is None or tensor.full_name is None else tensor.full_name
+
+
+def _other_paths(row: ContentsRow) -> str:
+    if not row.other_paths:
+        return "-"
+    rest = len(row.other_paths) - 1
+    return row.other_paths[0] + (f" and {rest} more" if rest else "")
 
 
 def total_lines(contents: Contents) -> List[str]:

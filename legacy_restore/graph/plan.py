@@ -8,7 +8,7 @@ import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import Checkpoint, open_checkpoint
+from legacy_restore.checkpoint import Checkpoint, ObjectGraph, open_checkpoint
 from legacy_restore.checkpoint.files import FileIdentity, identity_of
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.building import BuiltModel, build_model
@@ -150,6 +150,7 @@ def open_for_plan(location: LocationLike) -> Opened:
     with open_checkpoint(location) as checkpoint:
         entries = {entry.key: entry for entry in checkpoint.entries()}
         findings = checkpoint.findings
+        objects = _objects_of(checkpoint)
     _log.debug("opened %s: %d tensors", checkpoint.prefix, len(entries))
     source = Source(
         location=checkpoint.location,
@@ -157,12 +158,21 @@ def open_for_plan(location: LocationLike) -> Opened:
         entries=entries,
         # Tensors of which slices are missing matter where a variable wants one.
         findings=tuple(one for one in findings if one.id != "incomplete-tensor"),
+        objects=objects,
     )
     paths = [os.path.abspath(path) for path in checkpoint.paths()]
     prefix = os.path.abspath(checkpoint.prefix)
     return Opened(
         source, checkpoint, prefix, paths, file_stamps([*paths, prefix + ".index"])
     )
+
+
+def _objects_of(checkpoint: Checkpoint) -> Optional[ObjectGraph]:
+    """The object graph, which nothing is restored by: a damaged one is none."""
+    try:
+        return checkpoint.objects
+    except errors.CheckpointError:
+        return None
 
 
 def file_stamps(paths: Iterable[str]) -> Dict[str, Optional[FileIdentity]]:

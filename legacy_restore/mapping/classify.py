@@ -7,55 +7,25 @@ The names are TensorFlow's: those of slots are in ``optimizers.py``, those of ba
 normalisation in ``batch_norm.py``; Adam's accumulators are called ``beta1_power``,
 averages ``<variable>/ExponentialMovingAverage``. An object-based checkpoint has
 ``/.ATTRIBUTES/VARIABLE_VALUE`` behind each name and reserves names that begin with one
-dot for itself (``tensorflow/python/training/tracking/graph_view.py``).
+dot for itself (``tensorflow/python/training/tracking/graph_view.py``); what its object
+graph says of optimizers is in ``object_classes.py``.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import re
 from typing import Dict, Iterable, Mapping, Optional
 
-from legacy_restore.checkpoint import TensorEntry
+from legacy_restore.checkpoint import ObjectGraph, TensorEntry
 from legacy_restore.mapping.batch_norm import batch_norm_statistic
 from legacy_restore.mapping.optimizers import (
     keras_slots,
     optimizer_of_slot,
     slot_shape_fits,
 )
+from legacy_restore.mapping.tensor_class import INTEGERS, Classified, TensorClass
 
-
-class TensorClass(enum.Enum):
-    """What a tensor of a checkpoint is there for."""
-
-    WEIGHT = "weight"
-    BATCH_NORM = "batch-norm statistic"
-    SLOT = "optimizer slot"
-    POWER = "optimizer accumulator"
-    EMA = "moving average"
-    STEP = "step counter"
-    OBJECT_GRAPH = "object graph"
-
-    @property
-    def is_training_state(self) -> bool:
-        """Whether a model runs without it."""
-        return self not in (TensorClass.WEIGHT, TensorClass.BATCH_NORM)
-
-
-@dataclasses.dataclass(frozen=True)
-class Classified:
-    """What a key was taken for.
-
-    Attributes:
-      tensor_class: The class.
-      reason: Why, in a few words.
-      optimizer: Of a slot, the name of its optimizer as far as it is known, else None.
-    """
-
-    tensor_class: TensorClass
-    reason: str
-    optimizer: Optional[str] = None
+__all__ = ["Classified", "TensorClass", "classify"]
 
 
 # The slots of a partition that were made in a scope: as many letters of the name of
@@ -71,18 +41,30 @@ _GLOBAL_STEP = re.compile(r"global_step(?:_\d+)?")
 _STEP = re.compile(r"(?:iterations?|iter|epoch|step|save_counter)(?:_\d+)?")
 _DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 
-_INTEGERS = frozenset(["int32", "int64", "uint32", "uint64", "int16", "uint16"])
-
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _OBJECT_CONFIG = "/.ATTRIBUTES/OBJECT_CONFIG_JSON"
 _OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _OBJECT_SLOT = "/.OPTIMIZER_SLOT/"
 
 
-def classify(entries: Iterable[TensorEntry]) -> Dict[str, Classified]:
-    """Decides for every key of a checkpoint what it stands for."""
+def classify(
+    entries: Iterable[TensorEntry], objects: Optional[ObjectGraph] = None
+) -> Dict[str, Classified]:
+    """Decides for every key of a checkpoint what it stands for.
+
+    Args:
+      entries: What the checkpoint says about its tensors.
+      objects: Its object graph where it has one, which knows optimizers better.
+    """
     by_key = {entry.key: entry for entry in entries}
-    return {key: _classify(entry, by_key) for key, entry in by_key.items()}
+    known: Dict[str, Classified] = {}
+    if objects is not None:
+        from legacy_restore.mapping.object_classes import classes_of_objects
+
+        known = classes_of_objects(objects, by_key)
+    return {
+        key: known.get(key) or _classify(entry, by_key) for key, entry in by_key.items()
+    }
 
 
 def _classify(entry: TensorEntry, by_key: Mapping[str, TensorEntry]) -> Classified:
@@ -118,14 +100,14 @@ def _scalar(entry: TensorEntry, name: str) -> Optional[Classified]:
     if entry.shape != ():
         return None
     last = name.rpartition("/")[2]
-    if _POWER.fullmatch(last) and entry.dtype not in _INTEGERS:
+    if _POWER.fullmatch(last) and entry.dtype not in INTEGERS:
         return Classified(TensorClass.POWER, f"scalar named {last}")
     if _GLOBAL_STEP.fullmatch(last):
         return Classified(TensorClass.STEP, f"scalar named {last}")
-    if _STEP.fullmatch(last) and entry.dtype in _INTEGERS:
+    if _STEP.fullmatch(last) and entry.dtype in INTEGERS:
         return Classified(TensorClass.STEP, f"{entry.dtype} scalar named {last}")
     # Old code counts with tf.Variable(0, trainable=False) and names it nothing.
-    if _DEFAULT_NAME.fullmatch(last) and entry.dtype in _INTEGERS:
+    if _DEFAULT_NAME.fullmatch(last) and entry.dtype in INTEGERS:
         return Classified(TensorClass.STEP, f"{entry.dtype} scalar without a name")
     return None
 

@@ -7,6 +7,7 @@ import re
 from typing import List, Optional, Sequence, Tuple
 
 from legacy_restore.planning.matching import Match, explained_by, match_model
+from legacy_restore.planning.object_hints import with_object_hint
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.report.findings import KINDS, Finding
@@ -65,7 +66,9 @@ def plan_model(one: PlanInput, inputs: Sequence[PlanInput]) -> ModelPlan:
         format=None if one.source is None else one.source.format,
         matched_by=match.matched_by,
         rows=match.rows,
-        findings=tuple(_with_swap_hint(findings, one, inputs)),
+        findings=tuple(
+            with_object_hint(_with_swap_hint(findings, one, inputs), model, one.source)
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from legacy_restore.checkpoint import Location, TensorEntry, TensorSlice
+from legacy_restore.checkpoint import Location, ObjectGraph, TensorEntry, TensorSlice
 from legacy_restore.checkpoint.slices import any_overlap, count_elements, covers
 from legacy_restore.mapping.classify import Classified, classify
 from legacy_restore.mapping.rules import Rename
@@ -127,12 +127,15 @@ class Source:
       format: The checkpoint's format, such as ``"V2"``.
       entries: What the checkpoint says about each tensor, by key.
       findings: What there is to say about its files.
+      objects: Of an object-based checkpoint, its object graph; None where it cannot be
+        read.
     """
 
     location: Location
     format: str
     entries: Mapping[str, TensorEntry]
     findings: Tuple[Finding, ...] = ()
+    objects: Optional[ObjectGraph] = None
     # Filled when first asked for: matching asks again for each way to match.
     _classes: Dict[str, Classified] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -142,7 +145,7 @@ class Source:
     def classes(self) -> Mapping[str, Classified]:
         """What each key stands for; decided once for each source."""
         if not self._classes:
-            self._classes.update(classify(self.entries.values()))
+            self._classes.update(classify(self.entries.values(), self.objects))
         return self._classes
 
 

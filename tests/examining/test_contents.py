@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import os
 import sys
 
+import numpy as np
 import pytest
 
 from legacy_restore.checkpoint import Location, TensorSlice, open_checkpoint
@@ -18,6 +20,13 @@ from legacy_restore.examining.contents import (
 from legacy_restore.mapping.classify import TensorClass, classify
 from legacy_restore.report.findings import KINDS, Finding
 from tests.checkpoint import golden
+from tests.checkpoint.builders import shard_path
+from tests.checkpoint.object_builders import (
+    VALUE,
+    adam_graph,
+    adam_tensors,
+    write_object_based,
+)
 from tests.planning.specs import entry
 from tests.samples import sample
 
@@ -239,3 +248,73 @@ def test_a_partitioned_real_checkpoint_has_one_row_for_each_variable():
     assert len(found.rows) == 18
     slots = [one for one in found.class_totals if one.optimizer]
     assert [(one.optimizer, one.total.tensors) for one in slots] == [("Adagrad", 8)]
+
+
+@pytest.fixture
+def object_based(tmp_path):
+    return write_object_based(tmp_path / "ckpt-1", adam_graph(), adam_tensors())
+
+
+def test_object_based_checkpoints_show_both_names(object_based):
+    with open_checkpoint(object_based) as checkpoint:
+        found = contents_of(checkpoint)
+    rows = {row["key"]: row for row in found.to_json()["tensors"]}
+    kernel = rows["model/kernel" + VALUE]
+    assert kernel["object_path"] == "model/kernel"
+    assert kernel["other_paths"] == ["net/kernel"]
+    assert kernel["full_name"] == "dense/kernel"
+    slot = rows["model/kernel/.OPTIMIZER_SLOT/optimizer/m" + VALUE]
+    assert (slot["class"], slot["optimizer"]) == ("optimizer slot", "Adam")
+    assert rows["_CHECKPOINTABLE_OBJECT_GRAPH"]["object_path"] is None
+    lines = str(found).splitlines()
+    assert lines[3].split("  ")[1:2] == ["key"]
+    assert "variable" in lines[3] and "also reached as" in lines[3]
+    (line,) = [one for one in lines if one.startswith("  model/kernel/.ATT")]
+    assert "  dense/kernel  " in line and "  net/kernel  " in line
+    assert found.findings == () and found.ok
+
+
+def test_name_based_checkpoints_have_no_columns_for_objects():
+    found = of_golden("tf1_15_partitioned")
+    assert "variable" not in str(found)
+    row = found.to_json()["tensors"][0]
+    assert (row["object_path"], row["other_paths"], row["full_name"]) == (
+        None,
+        [],
+        None,
+    )
+
+
+def test_a_damaged_object_graph_is_a_finding_and_the_rest_is_shown(object_based):
+    path = shard_path(object_based)
+    with open(path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"?")
+    with open_checkpoint(object_based) as checkpoint:
+        found = contents_of(checkpoint)
+    assert [one.id for one in found.findings] == ["tensor-corrupt"]
+    assert not found.ok
+    assert len(found.rows) == 4
+    assert found.rows[1].object_tensor is None
+
+
+def test_what_graph_and_keys_say_of_each_other_is_shown(tmp_path):
+    tensors = {**adam_tensors(), "added": np.float32(1)}
+    prefix = write_object_based(tmp_path / "ckpt", adam_graph(), tensors)
+    with open_checkpoint(prefix) as checkpoint:
+        found = contents_of(checkpoint)
+    assert [one.id for one in found.findings] == ["object-key-unlisted"]
+    assert found.ok
+
+
+def test_contents_of_a_real_object_based_checkpoint():
+    with open_checkpoint(sample("keras_object_based")) as checkpoint:
+        found = contents_of(checkpoint)
+    names = [row.object_tensor.full_name for row in found.rows if row.object_tensor]
+    assert sorted(name for name in names if name) == [
+        "dense_2/bias",
+        "dense_2/kernel",
+        "dense_3/bias",
+        "dense_3/kernel",
+    ]
+    assert "layer-1/kernel" in str(found)

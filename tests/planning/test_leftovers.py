@@ -57,9 +57,9 @@ def test_statistics_of_batch_normalisation_refuse_as_weights_do():
 def test_keys_are_classified_once_for_each_source(monkeypatch):
     calls = []
 
-    def counting(entries):
+    def counting(entries, objects):
         calls.append(1)
-        return classify(entries)
+        return classify(entries, objects)
 
     monkeypatch.setattr(spec, "classify", counting)
     of = source("w", "w/Adam")
