@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import os
 import sys
 from types import TracebackType
@@ -321,12 +322,15 @@ def encoded_key(key: str) -> bytes:
 
 
 def _checked_shards(num_shards: int) -> int:
-    is_number = isinstance(num_shards, int) and not isinstance(num_shards, bool)
-    if not is_number or not 1 <= num_shards <= MAX_SHARDS:
+    try:
+        count = None if isinstance(num_shards, bool) else operator.index(num_shards)
+    except TypeError:
+        count = None
+    if count is None or not 1 <= count <= MAX_SHARDS:
         raise errors.UsageError(
             f"shards={num_shards!r}: a number from 1 to {MAX_SHARDS} is needed"
         )
-    return num_shards
+    return count
 
 
 def _check_part(

@@ -83,9 +83,10 @@ def stored_dtype(found: dtypes.DType, name: Optional[str]) -> dtypes.DType:
     if named is None:
         raise NotStorableError(f"TensorFlow has no dtype {name!r}")
     if named.numpy_name != found.numpy_name:
-        raise NotStorableError(
-            f"values of {found.name} are no {name}", f"array.astype({name!r})"
-        )
+        # Of dtypes that NumPy lacks, and of strings, there is nothing to convert to.
+        is_number = named.itemsize is not None and not named.in_ml_dtypes
+        hint = f"array.astype({named.numpy_name!r})" if is_number else None
+        raise NotStorableError(f"values of {found.name} are no {name}", hint)
     return named
 
 
@@ -120,7 +121,7 @@ def _as_array(value: Any) -> np.ndarray:
         return np.asarray(value)
     except Exception as error:  # Whatever kind of value it is raises what it likes.
         raise NotStorableError(
-            f"NumPy makes no array of {_type_of(value)}: {error}"
+            f"NumPy makes no array of {_type_of(value)}: {_first_line(error)}"
         ) from error
 
 
@@ -138,7 +139,9 @@ def _of_list(value: Any) -> np.ndarray:
     except NotStorableError:
         raise
     except Exception as error:
-        raise NotStorableError(f"NumPy makes no array of it: {error}") from error
+        raise NotStorableError(
+            f"NumPy makes no array of it: {_first_line(error)}"
+        ) from error
     if not leaves:
         raise NotStorableError("an empty list has no dtype", "np.zeros(shape, dtype)")
     if array.dtype.kind == "S":
@@ -167,3 +170,7 @@ def _check_strings(array: np.ndarray) -> None:
 
 def _type_of(value: Any) -> str:
     return f"a {type(value).__name__}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

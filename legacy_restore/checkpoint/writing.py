@@ -29,7 +29,7 @@ def write_checkpoint(
     dtypes: Optional[Mapping[str, str]] = None,
     overwrite: bool = False,
 ) -> str:
-    """Writes a V2 checkpoint, which every TensorFlow from 0.12 on reads.
+    """Writes a V2 checkpoint, byte by byte as TensorFlow would write it.
 
     The files are written aside, synced to the disk, read back and compared, and take
     their names last, the index after the data. On failure nothing of them is left. One
@@ -84,7 +84,7 @@ def write_checkpoint(
     writer = BundleWriter(target, shards, overwrite=overwrite)
     source = source_of(tensors, _mapping(slices), _mapping(dtypes))
     planned = _plan(source, target)
-    assigned = _assign(planned, shards)
+    assigned = _assign(planned, writer.num_shards)
     with writer:
         for one in planned:
             _write(writer, source, one, assigned)

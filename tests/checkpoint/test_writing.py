@@ -205,7 +205,7 @@ def test_tensors_are_spread_by_bytes_and_always_the_same_way(tmp_path):
 
 
 def test_more_data_files_than_tensors(tmp_path):
-    lr.write_checkpoint(tmp_path / "m", {"a": 1}, shards=40)
+    lr.write_checkpoint(tmp_path / "m", {"a": 1}, shards=np.int64(40))
     assert len(files_in(tmp_path)) == 41
     assert read(tmp_path / "m")["a"] == 1
 
