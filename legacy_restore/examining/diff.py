@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import shlex
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Sequence
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
-from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.checkpoint import Checkpoint, TensorEntry
+from legacy_restore.examining.both import (
+    CheckpointLike,
+    both_opened,
+    same_files_findings,
+)
 from legacy_restore.examining.choosing import (
     compile_patterns,
     matching,
@@ -43,7 +45,6 @@ from legacy_restore.report.table import cut_names
 
 _log = logging.getLogger("legacy_restore")
 
-CheckpointLike = Union[LocationLike, Checkpoint]
 Entries = Dict[str, TensorEntry]
 
 
@@ -64,9 +65,10 @@ def diff(
 
     Where both files store the CRC32C of a tensor's contents, and they agree with dtype
     and shape, the tensor is equal and not read: a CRC32C finds every error of up to 32
-    bits in a row and any other but for one in four thousand million. The checksums say
-    what was *saved*. That the bytes on the disk are still those is what ``verify``
-    tells, or ``read="all"``, which reads and verifies every tensor that both have.
+    bits in a row and any other but for one in four thousand million, though nothing
+    that was made to deceive it. The checksums say what was *saved*. Whether the bytes
+    on the disk are still those is told by ``read="all"``, which reads and verifies
+    every tensor that both have.
 
     A key that only one of them has is taken for renamed where contents leave no other
     way (see ``renames``).
@@ -78,8 +80,8 @@ def diff(
       rules: New names of keys of A, as for ``Model``; they are what is compared, and
         searched by ``grep``.
       read: ``"needed"``, or ``"all"`` to trust no stored checksum.
-      atol: Elements that are this far apart, in the unit of the values, and
-      rtol: this part of the larger magnitude, are near enough; see ``Tolerance``.
+      atol: How far apart two elements may be, in the unit of the values, plus
+      rtol: what part of the larger magnitude, to be near enough; see ``Tolerance``.
 
     Returns:
       A row for each tensor; a tensor that is damaged on one side is a finding, and the
@@ -98,13 +100,13 @@ def diff(
     tolerance = Tolerance(atol, rtol)
     if read not in {one.value for one in Reading}:
         raise errors.UsageError(f'read is "needed" or "all", not {read!r}')
-    with _opened(a, b) as (first, second):
+    with both_opened(a, b) as (first, second):
         renamed = rename_keys(rules, first)
         entries_a = {name: first.entry(key) for name, key in renamed.key_of.items()}
         entries_b = {entry.key: entry for entry in second.entries()}
         names = sorted({*entries_a, *entries_b})
         notes = [
-            *_same_files(first, second),
+            *same_files_findings(first, second),
             *first.findings,
             *second.findings,
             *_rule_findings(renamed),
@@ -281,50 +283,3 @@ def _rule_findings(renamed: RenamedKeys) -> List[Finding]:
         for name, keys in renamed.collisions.items()
     ]
     return [*unused, *collisions]
-
-
-def _same_files(a: Checkpoint, b: Checkpoint) -> List[Finding]:
-    paths_a, paths_b = a.paths(), b.paths()
-    if len(paths_a) != len(paths_b):
-        return []
-    try:
-        is_same = all(map(os.path.samefile, paths_a, paths_b))
-    except OSError:  # One is not there, which is told elsewhere.
-        is_same = paths_a == paths_b
-    if not is_same:
-        return []
-    message = f"{a.location.given} and {b.location.given} are one checkpoint"
-    return [Finding(KINDS["same-files"], a.prefix, message)]
-
-
-@contextlib.contextmanager
-def _opened(
-    a: CheckpointLike, b: CheckpointLike
-) -> Iterator[Tuple[Checkpoint, Checkpoint]]:
-    """Opens both, and closes what it opened."""
-    with contextlib.ExitStack() as stack:
-        found: List[Checkpoint] = []
-        failed: List[errors.LegacyRestoreError] = []
-        for one in (a, b):
-            if isinstance(one, Checkpoint):
-                found.append(one)
-                continue
-            try:
-                found.append(stack.enter_context(open_checkpoint(one)))
-            except errors.LegacyRestoreError as error:
-                failed.append(error)
-        if len(failed) == 1:
-            raise failed[0]
-        if failed:
-            raise _neither(failed)
-        yield found[0], found[1]
-
-
-def _neither(failed: Sequence[errors.LegacyRestoreError]) -> errors.CheckpointError:
-    told = "\n".join(f"  {error.message.splitlines()[0]}" for error in failed)
-    hints = [error.hint for error in failed if error.hint is not None]
-    return errors.CheckpointError(
-        f"neither of the two can be opened:\n{told}",
-        findings=[finding for error in failed for finding in error.findings],
-        hint="; ".join(dict.fromkeys(hints)) or None,
-    )
