@@ -18,6 +18,7 @@ from tests.checkpoint.object_builders import (
     adam_tensors,
     write_object_based,
 )
+from tests.graphdef import builders
 
 PACKAGE = pathlib.Path(legacy_restore.__file__).resolve().parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -122,6 +123,19 @@ def test_listing_an_object_based_checkpoint_loads_no_numpy(tmp_path):
         "print(json.dumps(sorted(sys.modules)))\n"
     )
     assert not set(run(program)) & {"numpy", "tensorflow", "absl"}
+
+
+def test_inspecting_a_graph_loads_no_numpy(tmp_path):
+    path = builders.write(tmp_path / "model.meta", builders.everything())
+    program = (
+        "import json, sys\n"
+        "from legacy_restore.examining.inspection import inspect_location\n"
+        f"found = inspect_location({path!r})\n"
+        "assert str(found) and found.to_json()\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    loaded = set(run(program))
+    assert not loaded & {"numpy", "tensorflow", "absl", "google.protobuf"}
 
 
 def test_reading_a_checkpoint_loads_no_tensorflow():

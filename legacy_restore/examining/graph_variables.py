@@ -212,7 +212,7 @@ def tables_of(graph: Graph) -> Tuple[GraphTable, ...]:
                 shared_name=node.shared_name,
                 key_dtype=node.key_dtype,
                 value_dtype=node.value_dtype,
-                vocabularies=() if function else vocabularies.get(node.name, ()),
+                vocabularies=() if function else tuple(vocabularies.get(node.name, ())),
                 function=function,
             )
         )
@@ -223,33 +223,31 @@ def _without_version(op: str) -> str:
     return op[:-2] if op[-2:] in ("V2", "V3") else op
 
 
-def _vocabularies(nodes: Tuple[Node, ...]) -> Dict[str, Tuple[str, ...]]:
+def _vocabularies(nodes: Tuple[Node, ...]) -> Dict[str, List[str]]:
     """Files by the name of the table that they fill."""
     readers = [node for node in nodes if node.op in _READ_VOCABULARY]
     if not readers:
         return {}
     by_name = {node.name: node for node in nodes}
-    found: Dict[str, Tuple[str, ...]] = {}
+    found: Dict[str, List[str]] = {}
     for node in readers:
-        if len(node.inputs) < 2:
-            continue
-        table = operation_of(node.inputs[0])
-        paths = _strings(node.inputs[1], by_name)
-        found[table] = (*found.get(table, ()), *paths)
+        path = None if len(node.inputs) < 2 else _string(node.inputs[1], by_name)
+        if path is not None:
+            found.setdefault(operation_of(node.inputs[0]), []).append(path)
     return found
 
 
-def _strings(tensor: str, by_name: Dict[str, Node]) -> Tuple[str, ...]:
-    """The constant strings that a tensor has, where that can be told."""
+def _string(tensor: str, by_name: Dict[str, Node]) -> Optional[str]:
+    """The constant string that a tensor has, where that can be told."""
     for _ in range(_MAX_STEPS):
         node = by_name.get(operation_of(tensor))
         if node is None:
-            return ()
-        if node.constant is not None and node.constant.strings:
-            return tuple(
-                one.decode("utf-8", "surrogateescape") for one in node.constant.strings
-            )
+            return None
+        if node.constant is not None:
+            strings = node.constant.strings or ()
+            is_one = len(strings) == 1
+            return strings[0].decode("utf-8", "surrogateescape") if is_one else None
         if node.op not in _PASS_ON or not node.inputs:
-            return ()
+            return None
         tensor = node.inputs[0]
-    return ()
+    return None

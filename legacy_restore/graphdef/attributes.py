@@ -161,6 +161,7 @@ def _read_constant(message: Message) -> Constant:
             if num_string_bytes > _MAX_STRINGS or message.size > _MAX_STRINGS:
                 strings = None
             if strings is not None:
+                message.count()
                 strings.append(part.message().data())
     sizes = tuple(size for size in shape or () if size is not None)
     if shape is None or len(sizes) < len(shape):

@@ -28,11 +28,11 @@ from legacy_restore.checkpoint.wire import (
 MAX_TEXT = 1 << 20
 """Longest name in bytes; what is longer was never a name."""
 
-MAX_OBJECTS = 1_000_000
-"""Most nodes, functions, variables and other objects of one file.
+MAX_OBJECTS = 2_000_000
+"""Most nodes, functions, variables, different names and other objects of one file.
 
-The largest graphs that people have report some hundred thousand nodes, and TensorFlow
-reads no graph beyond 2 GiB; a million objects take about half a gigabyte.
+A node counts as two or three. The largest graphs that people report have some hundred
+thousand, and TensorFlow reads no graph beyond 2 GiB.
 """
 
 # Small enough to hold one for each level of nesting, large enough for few reads.
@@ -78,6 +78,7 @@ class Source:
         data = self.read(start, end)
         text = self._texts.get(data)
         if text is None:
+            self.count()
             text = self._texts[data] = _decode(data)
         return text
 

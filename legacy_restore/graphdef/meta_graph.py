@@ -34,6 +34,9 @@ from legacy_restore.graphdef.signatures import (
     read_signature,
 )
 
+MAX_META_GRAPHS = 1_000
+"""Most graphs of a SavedModel, which has one for each set of tags: a handful."""
+
 _ASSET_TYPES = ("tensorflow.AssetFileDef", "tensorflow.serving.AssetFile")
 _BUNDLE_SIGNATURES = "tensorflow.serving.Signatures"
 
@@ -50,6 +53,8 @@ def read_saved_model(message: Message) -> SavedModel:
         if part.number == 1:
             schema_version = part.integer()
         elif part.number == 2:
+            if len(meta_graphs) == MAX_META_GRAPHS:
+                raise FormatError(f"holds more than {MAX_META_GRAPHS:,} graphs")
             meta_graphs.append(read_meta_graph(part.message()))
     return SavedModel(schema_version, tuple(meta_graphs))
 

@@ -139,14 +139,13 @@ def _read_old_node(message: Message) -> Node:
     It has a name for each of its results instead of one; the first is taken.
     """
     message.count()
-    results: List[str] = []
-    op = ""
+    name = op = ""
     inputs: List[str] = []
     found: Dict[str, Any] = {}
     functions: List[str] = []
     for part in message.fields():
         if part.number == 1:
-            results.append(part.text())
+            name = name or part.text()
         elif part.number == 2:
             op = part.message().shared_text()
         elif part.number == 3:
@@ -159,4 +158,4 @@ def _read_old_node(message: Message) -> Node:
         raise FormatError("a node without op")
     if functions:
         found["functions"] = tuple(sorted(set(functions)))
-    return Node(results[0] if results else "", op, tuple(inputs), **found)
+    return Node(name, op, tuple(inputs), **found)

@@ -86,7 +86,7 @@ def _read_tensor_info(key: str, message: Message) -> TensorInfo:
 
 
 def _read_names(message: Message) -> Tuple[str, ...]:
-    names = {part.number: part.text() for part in message.fields()}
+    names = {part.number: part.text() for part in message.fields() if part.number < 4}
     return tuple(names[number] for number in sorted(names))
 
 

@@ -20,6 +20,7 @@ from legacy_restore.examining.tensor_statistics import tensor_statistics
 from tests.checkpoint import builders, golden
 from tests.cli.commands import DIGITS, run
 from tests.conftest import ROOT
+from tests.graphdef import builders as graphs
 
 ENCODER = golden.FOLDER / "tf1_15_two_models" / "encoder"
 
@@ -89,6 +90,18 @@ def test_a_checkpoint_without_its_data_is_listed_in_both_ways_and_ends_with_3(tm
     data = run("inspect", str(tmp_path / "model.ckpt-8000"), "--json")
     assert data.returncode == 3
     assert json.loads(data.stdout)["ok"] is False
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_graph_is_shown_also_without_its_checkpoint(tmp_path, flags):
+    path = graphs.write(tmp_path / "model.ckpt-7.meta", graphs.everything())
+    done = run("inspect", path, *flags)
+    assert done.returncode == 3
+    assert "1.15.5" in done.stdout
+    assert "no checkpoint" in done.stdout or "location-not-found" in done.stdout
+    frozen = graphs.graph(graphs.constant("c", content=b"abcd"))
+    done = run("inspect", graphs.write(tmp_path / "frozen.pb", frozen), *flags)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
