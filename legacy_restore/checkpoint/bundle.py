@@ -12,6 +12,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
+from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.bundle_index import BundleIndex, read_index
 from legacy_restore.checkpoint.data_files import (
@@ -23,7 +24,12 @@ from legacy_restore.checkpoint.data_files import (
     size_finding,
 )
 from legacy_restore.checkpoint.entries import BundleEntry
-from legacy_restore.checkpoint.faults import corrupt, incomplete_tensor, not_there
+from legacy_restore.checkpoint.faults import (
+    corrupt,
+    incomplete_tensor,
+    not_there,
+    unsupported_tensor,
+)
 from legacy_restore.checkpoint.files import PositionedFile, identity_of
 from legacy_restore.checkpoint.lookalikes import Lookalike
 from legacy_restore.checkpoint.reader import TensorReader
@@ -173,7 +179,8 @@ class Bundle(TensorReader):
         for part, entry in self.slices[key]:
             with self._faults_of(key, part, entry):
                 check_range(self._file(entry.shard), entry)
-        whole = tensors.allocate(self.entries[key].dtype, self.entries[key].shape)
+        with self._faults_of(key, None, self.entries[key]):
+            whole = tensors.allocate(self.entries[key].dtype, self.entries[key].shape)
         for part, entry in self.slices[key]:
             with self._faults_of(key, part, entry):
                 whole[part.as_index()] = self._read_entry(entry)
@@ -308,6 +315,8 @@ class Bundle(TensorReader):
         except FormatError as error:
             fault = self._entry_fault(part, entry, error)
             raise fault_of_tensor(key, self.prefix, [fault]) from error
+        except errors.UnsupportedCheckpointError as error:
+            raise unsupported_tensor(key, self.prefix, error.message) from error
 
     def _entry_fault(
         self, part: Optional[TensorSlice], entry: BundleEntry, error: FormatError

@@ -56,6 +56,17 @@ def missing_tensor(
     )
 
 
+def unsupported_tensor(
+    key: str, path: str, reason: str
+) -> errors.UnsupportedCheckpointError:
+    """Returns the error for a tensor that cannot be made an array."""
+    return errors.UnsupportedCheckpointError(
+        f"tensor {key!r} of {path}: {reason}",
+        path=path,
+        findings=[Finding(KINDS["unsupported"], key, reason)],
+    )
+
+
 def undecided_tensor(
     key: str, path: str, reason: str
 ) -> errors.UnsupportedCheckpointError:
@@ -81,11 +92,7 @@ def incomplete_tensor(
     key: str, path: str, stored: str
 ) -> errors.UnsupportedCheckpointError:
     """Returns the error for a tensor that is wanted whole and is there in part."""
-    reason = f"only part of it is in the file: {stored}"
-    finding = Finding(KINDS["unsupported"], key, reason)
-    return errors.UnsupportedCheckpointError(
-        f"tensor {key!r} of {path}: {reason}", path=path, findings=[finding]
-    )
+    return unsupported_tensor(key, path, f"only part of it is in the file: {stored}")
 
 
 def not_there(path: str, reason: str) -> errors.LocationError:

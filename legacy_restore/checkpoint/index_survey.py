@@ -37,13 +37,15 @@ class IndexSurvey:
     Attributes:
       sound: What stands in undamaged blocks and contradicts nothing.
       doubtful: What stands in damaged blocks and contradicts nothing: any of it may be
-        wrong.
+        wrong. Without a header it is everything, as that tells the byte order.
+      has_header: Whether the header stands in an undamaged block.
       lost: Why the others cannot be had, by key.
       findings: What is wrong with the file as a whole and with its blocks.
     """
 
     sound: BundleIndex
     doubtful: BundleIndex
+    has_header: bool
     lost: Mapping[str, str]
     findings: Tuple[Finding, ...]
 
@@ -102,9 +104,13 @@ class _Survey:
           UnsupportedCheckpointError: The header asks for another reader.
         """
         header = self._header(prefix)
+        has_header = _HEADER_KEY in self._sound
         for key in [_HEADER_KEY, *self._sound]:
             self._doubtful.pop(key, None)
         self._sound.pop(_HEADER_KEY, None)
+        if not has_header:
+            self._doubtful.update(self._sound)
+            self._sound.clear()
         sound = index_of(header, _pairs(self._sound), self._lose)
         doubtful = index_of(header, _pairs(self._doubtful), self._lose_doubtful)
         if self._findings:
@@ -112,7 +118,8 @@ class _Survey:
             doubtful = self._without_orphans(doubtful)
         for name in [*sound.entries, *doubtful.entries]:
             self._lost.pop(name, None)
-        return IndexSurvey(sound, doubtful, self._lost, tuple(self._findings))
+        findings = tuple(self._findings)
+        return IndexSurvey(sound, doubtful, has_header, self._lost, findings)
 
     def _header(self, prefix: str) -> BundleHeader:
         value = self._sound.get(_HEADER_KEY)

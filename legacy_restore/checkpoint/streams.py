@@ -65,7 +65,7 @@ class RangeStream:
         Raises:
           FormatError: There is none, or the file cannot be read.
         """
-        if len(self._buffer) - self._position < _MAX_VARINT_BYTES and self._unread:
+        while self._unread and len(self._buffer) - self._position < _MAX_VARINT_BYTES:
             self._fill()
         value, self._position = read_varint(self._buffer, self._position)
         return value

@@ -42,6 +42,10 @@ _IN_DOUBT = (
     "its bytes match; the block of the index that lists it is damaged, so its name, "
     "dtype or shape may be wrong"
 )
+_WITHOUT_HEADER = (
+    "its bytes match; the header of the index is in a damaged block, so their byte order, "
+    "or more, may be another"
+)
 
 
 def verify_checkpoint(location: LocationLike) -> VerifyReport:
@@ -106,7 +110,8 @@ def _verify_survey(location: Location, survey: IndexSurvey) -> VerifyReport:
         rows = _rows_of(sound)
         findings = [*survey.findings, *sound.findings()]
         findings += bundle_verifying.findings_of_data(sound, rows)
-        rows += [_doubted(row) for row in _rows_of(doubtful)]
+        reason = _IN_DOUBT if survey.has_header else _WITHOUT_HEADER
+        rows += [_doubted(row, reason) for row in _rows_of(doubtful)]
     finally:
         sound.close()
         doubtful.close()
@@ -117,10 +122,10 @@ def _verify_survey(location: Location, survey: IndexSurvey) -> VerifyReport:
     return _report(location, "V2", rows, findings)
 
 
-def _doubted(row: VerifyRow) -> VerifyRow:
+def _doubted(row: VerifyRow, reason: str) -> VerifyRow:
     if not row.is_sound:
         return row
-    return dataclasses.replace(row, status=VerifyStatus.UNDECIDED, reason=_IN_DOUBT)
+    return dataclasses.replace(row, status=VerifyStatus.UNDECIDED, reason=reason)
 
 
 def _report(
