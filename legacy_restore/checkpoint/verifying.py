@@ -43,8 +43,8 @@ _IN_DOUBT = (
     "dtype or shape may be wrong"
 )
 _WITHOUT_HEADER = (
-    "its bytes match; the header of the index is in a damaged block, so their byte order, "
-    "or more, may be another"
+    "its bytes match; the header of the index is in a damaged block, so their byte "
+    "order may be another"
 )
 
 

@@ -10,7 +10,10 @@ from legacy_restore.checkpoint.slices import (
     any_overlap,
     count_stored,
     covers,
+    gap_in,
+    overlapping,
     slice_key,
+    tensor_of_slice_key,
 )
 from tests.checkpoint import golden
 from tests.checkpoint.builders import pairs_of
@@ -157,3 +160,32 @@ def test_overlap_among_thousands_is_found_in_reasonable_time(is_tall):
     parts = [part(start) for start in range(50_000)]
     assert not any_overlap(parts)
     assert any_overlap([*parts, parts[49_000]])
+
+
+def test_overlap_and_gap_are_named_by_their_places():
+    rows = [TensorSlice((0, 0), (2, 5)), TensorSlice((3, 0), (1, 5))]
+    assert overlapping(rows) is None
+    assert str(gap_in((4, 5), rows)) == "[2:3,0:5]"
+    assert gap_in((2, 5), rows[:1]) is None
+    both = overlapping([*rows, TensorSlice((1, 4), (1, 1))])
+    assert tuple(map(str, both)) == ("[0:2,0:5]", "[1:2,4:5]")
+
+
+def test_random_keys_of_slices_name_their_tensor():
+    hypothesis = pytest.importorskip("hypothesis")
+    some = hypothesis.strategies
+    lengths = some.one_of(some.none(), some.integers(0, (1 << 63) - 1))
+    extents = some.builds(Extent, some.integers(0, (1 << 63) - 1), lengths)
+    names = some.lists(some.sampled_from([b"\0", b"\xff", b"\1", b"a/b"])).map(b"".join)
+
+    @hypothesis.settings(deadline=None, max_examples=300, derandomize=True)
+    @hypothesis.given(names, some.lists(extents, max_size=4))
+    def check(name, spec):
+        assert tensor_of_slice_key(slice_key(name, spec)) == name
+
+    check()
+
+
+@pytest.mark.parametrize("key", [b"", b"a", b"\0", b"\0abc", b"\0a\0b\0\1"])
+def test_other_keys_name_no_tensor(key):
+    assert tensor_of_slice_key(key) is None

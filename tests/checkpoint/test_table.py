@@ -1,5 +1,6 @@
 """Tests of table files."""
 
+import contextlib
 import struct
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.table import read_table
+from legacy_restore.checkpoint.table import read_blocks, read_table
 from legacy_restore.checkpoint.table_blocks import is_table
 from legacy_restore.checkpoint.wire import FormatError
 from tests.checkpoint.builders import (
@@ -289,3 +290,70 @@ def test_missing_cramjam_is_named_with_its_extra(read, monkeypatch):
         read(table_of_blocks([(b"a", sealed(stored, SNAPPY))]))
     assert "legacy_restore[snappy]" in caught.value.hint
     assert caught.value.exit_code == errors.EXIT_INPUT
+
+
+def test_random_snappy_data_are_decompressed_or_refused(read):
+    cramjam = pytest.importorskip("cramjam")
+    hypothesis = pytest.importorskip("hypothesis")
+    some = hypothesis.strategies
+
+    @hypothesis.settings(
+        deadline=None,
+        max_examples=200,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(some.binary(max_size=200), some.integers(0), some.binary())
+    def check(value, position, junk):
+        contents = block([(b"a", value)])
+        stored = bytearray(cramjam.snappy.compress_raw(contents))
+        assert read(table_of_blocks([(b"a", sealed(bytes(stored), SNAPPY))])) == [
+            (b"a", value)
+        ]
+        stored[position % len(stored) :] = junk
+        data = table_of_blocks([(b"a", sealed(bytes(stored), SNAPPY))])
+        with memory_below(1 << 20), contextlib.suppress(FormatError):
+            read(data)
+
+    check()
+
+
+def test_random_bytes_before_a_footer_are_pairs_or_refused(read):
+    hypothesis = pytest.importorskip("hypothesis")
+    some = hypothesis.strategies
+
+    @hypothesis.settings(
+        deadline=None,
+        max_examples=300,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(some.binary(max_size=300), some.booleans())
+    def check(contents, is_index):
+        # Checksums are right, so that what is behind them is reached.
+        if is_index:
+            data = sealed(contents)
+            footer = varint(0) + varint(0) + varint(0) + varint(len(contents))
+            data += footer.ljust(40, b"\0") + table([])[-8:]
+        else:
+            data = table_of_blocks([(b"k", sealed(contents))])
+        with contextlib.suppress(FormatError):
+            found = read(data)
+            assert [key for key, _ in found] == sorted({key for key, _ in found})
+
+    check()
+
+
+def test_damaged_block_is_given_with_its_fault_and_the_others_whole(open_file):
+    data = bytearray(table(PAIRS, pairs_per_block=2))
+    sound = list(read_blocks(open_file(bytes(data))))
+    assert [one.fault for one in sound] == [None] * len(sound)
+    assert [(k, v) for one in sound for k, v in one.pairs] == PAIRS
+    data[sound[1].offset + sound[1].size + 1] ^= 1  # Of its checksum.
+    found = list(read_blocks(open_file(bytes(data))))
+    assert found[0] == sound[0]
+    assert found[2:] == sound[2:]
+    assert isinstance(found[1].fault, FormatError)
+    assert found[1].pairs == sound[1].pairs
+    with pytest.raises(FormatError, match=f"byte {sound[1].offset}: does not match"):
+        list(read_table(open_file(bytes(data))))

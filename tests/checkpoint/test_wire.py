@@ -82,3 +82,42 @@ def test_field_of_the_other_type_is_refused():
         of_bytes.as_int()
     with pytest.raises(wire.FormatError):
         of_bytes.as_signed()
+
+
+def test_random_messages_come_back():
+    hypothesis = pytest.importorskip("hypothesis")
+    some = hypothesis.strategies
+    numbers = some.integers(1, (1 << 29) - 1)
+    fields = some.one_of(
+        some.tuples(some.just(wire.VARINT), numbers, some.integers(0, (1 << 64) - 1)),
+        some.tuples(some.just(wire.BYTES), numbers, some.binary()),
+        some.tuples(some.just(wire.FIXED32), numbers, some.integers(0, (1 << 32) - 1)),
+    )
+    write = {wire.VARINT: number, wire.BYTES: message, wire.FIXED32: fixed32}
+
+    @hypothesis.settings(deadline=None, max_examples=200, derandomize=True)
+    @hypothesis.given(some.lists(fields))
+    def check(expected):
+        data = b"".join(write[kind](where, value) for kind, where, value in expected)
+        found = [
+            (one.wire_type, one.number, one.value) for one in wire.read_fields(data)
+        ]
+        assert found == expected
+
+    check()
+
+
+def test_random_bytes_are_fields_or_refused():
+    hypothesis = pytest.importorskip("hypothesis")
+
+    @hypothesis.settings(deadline=None, max_examples=500, derandomize=True)
+    @hypothesis.given(hypothesis.strategies.binary())
+    def check(data):
+        for read in (wire.read_fields, wire.unpack_varints):
+            try:
+                found = list(read(data))
+            except wire.FormatError:
+                continue
+            assert len(found) <= len(data)
+
+    check()
