@@ -2,7 +2,6 @@
 
 from legacy_restore.checkpoint.checkpoint import Checkpoint
 from legacy_restore.checkpoint.location import resolve_location
-from legacy_restore.checkpoint.objects import ObjectGraph, ObjectTensor
 from legacy_restore.checkpoint.opening import open_checkpoint, open_prefix
 from legacy_restore.checkpoint.resolved import Location
 from legacy_restore.checkpoint.slices import TensorSlice
@@ -11,8 +10,6 @@ from legacy_restore.checkpoint.tensor_entry import TensorEntry
 __all__ = [
     "Checkpoint",
     "Location",
-    "ObjectGraph",
-    "ObjectTensor",
     "TensorEntry",
     "TensorSlice",
     "open_checkpoint",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import hashlib
 import threading
 from types import TracebackType
 from typing import (
@@ -300,6 +298,8 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             raise corrupt_tensor(OBJECT_GRAPH_KEY, self.prefix, str(error)) from error
 
     def _unknown(self, key: str) -> errors.KeyNotFoundError:
+        import difflib
+
         near = difflib.get_close_matches(str(key), self._entries, n=3)
         return errors.KeyNotFoundError(
             f"{self.prefix} has no key {key!r}",
@@ -308,6 +308,8 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
         )
 
     def _compute_digest(self) -> str:
+        import hashlib
+
         digest = hashlib.sha256()
         for key, entry in self._entries.items():
             crc = self._contents_text(entry)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import List, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import dtypes
@@ -24,6 +24,7 @@ from legacy_restore.checkpoint.wire import (
     BYTES,
     Field,
     FormatError,
+    Varint,
     read_fields,
     unpack_varints,
 )
@@ -51,8 +52,7 @@ class BundleHeader:
     is_big_endian: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class BundleEntry:
+class BundleEntry(NamedTuple):
     """What the index says about one tensor, or about one slice of one.
 
     Attributes:
@@ -147,6 +147,92 @@ def parse_entry(data: bytes) -> BundleEntry:
     Raises:
       FormatError: The data are no entry, or contradict themselves.
     """
+    return _parse_usual(data) or _parse_any(data)
+
+
+# The tags of fields 1 to 6 of an entry, each with its wire type.
+_DTYPE, _SHAPE, _SHARD, _OFFSET, _SIZE, _CRC = 0x08, 0x12, 0x18, 0x20, 0x28, 0x35
+
+
+def _parse_usual(data: bytes) -> Optional[BundleEntry]:
+    """Decodes an entry such as nearly all are, None for any other.
+
+    It is what takes most of the time of opening a large index: one pass over the bytes,
+    no object for each field. Whatever is not as TensorFlow writes it - slices, unknown
+    fields, other wire types, numbers above 63 bits, an end within a field - is left to
+    ``_parse_any``, so that there is one place that says what is wrong.
+    """
+    dtype = shard = offset = size = crc = 0
+    shape = b""
+    position = 0
+    try:
+        end = len(data)
+        while position < end:
+            tag = data[position]
+            value = data[position + 1]
+            position += 2
+            if tag == _CRC:
+                crc = int.from_bytes(data[position - 1 : position + 3], "little")
+                position += 3
+                continue
+            if value >= 0x80:
+                value, position = _continue_varint(data, value, position)
+            if tag == _SHAPE:
+                if position + value > end:
+                    return None
+                shape = data[position : position + value]
+                position += value
+            elif tag == _OFFSET:
+                offset = value
+            elif tag == _SIZE:
+                size = value
+            elif tag == _DTYPE:
+                dtype = value
+            elif tag == _SHARD:
+                shard = value
+            else:
+                return None
+    except IndexError:
+        return None
+    found = _type_of(dtype, shape)
+    if position != end or found.nbytes not in (None, size):
+        return None
+    return BundleEntry(found.dtype, found.shape, shard, offset, size, crc, ())
+
+
+class _Type(NamedTuple):
+    """Dtype and shape, and how many bytes that takes; None where that varies."""
+
+    dtype: dtypes.DType
+    shape: Tuple[int, ...]
+    nbytes: Optional[int]
+
+
+@functools.lru_cache(maxsize=1024)  # Many tensors are of few types.
+def _type_of(number: int, shape_data: bytes) -> _Type:
+    dtype, shape = dtypes.from_number(number), parse_shape(shape_data)
+    itemsize = dtype.itemsize
+    nbytes = None if itemsize is None else itemsize * count_elements(shape)
+    return _Type(dtype, shape, nbytes)
+
+
+def _continue_varint(data: bytes, value: int, position: int) -> Varint:
+    """Decodes the rest of a varint of at most 63 bits.
+
+    Raises:
+      IndexError: The data end within it, or it is longer.
+    """
+    value &= 0x7F
+    for shift in range(7, 63, 7):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return Varint(value, position)
+    raise IndexError("longer than 63 bits")
+
+
+def _parse_any(data: bytes) -> BundleEntry:
     dtype = 0
     shape: Tuple[int, ...] = ()
     shard = offset = size = crc = 0

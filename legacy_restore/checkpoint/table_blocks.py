@@ -245,9 +245,14 @@ def _read_entries(contents: bytes, max_key_bytes: int) -> Iterator[Span]:
     position = key_bytes = 0
     key = b""
     while position < end:
-        shared, position = read_varint(contents, position)
-        unshared, position = read_varint(contents, position)
-        value_size, position = read_varint(contents, position)
+        head = contents[position : position + 3]
+        if len(head) == 3 and max(head) < 0x80:  # Almost all: a byte for each.
+            shared, unshared, value_size = head
+            position += 3
+        else:
+            shared, position = read_varint(contents, position)
+            unshared, position = read_varint(contents, position)
+            value_size, position = read_varint(contents, position)
         if shared > len(key):
             raise FormatError("an entry shares more than the key before it has")
         value_start = position + unshared

@@ -11,10 +11,7 @@ import contextlib
 import os
 import sys
 import traceback
-from typing import Any, List, Optional
-
-from absl import app, flags
-from absl.flags import argparse_flags
+from typing import Any, Callable, List, Optional
 
 from legacy_restore import __version__, errors
 from legacy_restore.cli import diff as diff_command
@@ -32,6 +29,7 @@ _COMMANDS = (
     plan_command,
     restore_command,
 )
+_BUILDING_MODELS = (plan_command, restore_command)
 _EXIT_FAULT_OF_OURS = 4
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
@@ -42,11 +40,36 @@ def main(argv: Optional[List[str]] = None) -> None:
     # TensorFlow's C++ side logs to stderr from its import on; warnings stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     output.make_printable(sys.stdout, sys.stderr)
-    app.run(_run, argv=argv, flags_parser=_parse)
+    argv = sys.argv if argv is None else argv
+    if _needs_absl(argv):
+        from absl import app
+
+        app.run(_run, argv=argv, flags_parser=_parse_with_flags)
+    sys.exit(_run(_parsed(_parser(argparse.ArgumentParser), argv)))
 
 
-def _parse(argv: List[str]) -> argparse.Namespace:
-    parser = argparse_flags.ArgumentParser(
+def _needs_absl(argv: List[str]) -> bool:
+    """Whether absl's flags can matter: its import takes as long as a checkpoint's.
+
+    They stand before the command, and code that builds models may define its own.
+    """
+    others = [one.NAME for one in _COMMANDS if one not in _BUILDING_MODELS]
+    return len(argv) < 2 or argv[1] not in others
+
+
+def _parse_with_flags(argv: List[str]) -> argparse.Namespace:
+    from absl import flags
+    from absl.flags import argparse_flags
+
+    parser = _parser(argparse_flags.ArgumentParser)
+    try:
+        return _parsed(parser, argv)
+    except flags.Error as error:  # Such as a flag file that is not there.
+        return parser.error(str(error))
+
+
+def _parser(kind: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = kind(
         prog="legacy-restore",
         description="Restores TensorFlow 1 models and looks into their checkpoints.",
     )
@@ -70,10 +93,11 @@ def _parse(argv: List[str]) -> argparse.Namespace:
             "--json", action="store_true", help="print the report as JSON on stdout"
         )
         sub.set_defaults(module=command)
-    try:
-        args: argparse.Namespace = parser.parse_args(argv[1:])
-    except flags.Error as error:  # Such as a flag file that is not there.
-        parser.error(str(error))
+    return parser
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: List[str]) -> argparse.Namespace:
+    args = parser.parse_args(argv[1:])
     if args.command is None:
         parser.error("name a command: " + ", ".join(one.NAME for one in _COMMANDS))
     return args

@@ -6,11 +6,14 @@ import argparse
 import importlib
 import os
 import sys
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple
 
 from legacy_restore import errors
-from legacy_restore.graph.model import Model
-from legacy_restore.mapping.rules import Rename
+
+# What they load is not for the commands that only read files.
+if TYPE_CHECKING:
+    from legacy_restore.graph.model import Model
+    from legacy_restore.mapping.rules import Rename
 
 _PER_MODEL = (
     "builder",
@@ -80,6 +83,8 @@ def models_of(args: argparse.Namespace) -> List[Model]:
     Raises:
       UsageError: A flag is about a model that there is not, or a model has no builder.
     """
+    from legacy_restore.graph.model import Model
+
     names = [one.name for one in args.model]
     for flag in _PER_MODEL:
         for one in getattr(args, flag):
@@ -136,6 +141,8 @@ def rule_of(text: str) -> Rename:
     Raises:
       UsageError: It stands for none.
     """
+    from legacy_restore.mapping.rules import Rename
+
     pattern, found, replacement = text.rpartition("=>")
     if not found:
         raise errors.UsageError(f"--rename: {text!r} is not of the form PATTERN=>TEXT")

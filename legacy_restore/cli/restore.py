@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, List
 
 from legacy_restore import errors
-from legacy_restore.cli import arrays, models, output
+from legacy_restore.cli import models, output
 
 NAME = "restore"
 HELP = "Restore models into one session, check every variable, and run them."
@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     ) as restored:
         written: List[str] = []
         if args.output:
+            from legacy_restore.cli import arrays
+
             outputs = _compute(restored, feeds)
             arrays.write_npz(args.output, outputs)
             written = sorted(outputs)
@@ -102,6 +104,9 @@ def _config_of(args: argparse.Namespace) -> Any:
 
 
 def _feeds_of(args: argparse.Namespace) -> Dict[str, Dict[str, Any]]:
+    # It loads NumPy, which the other commands do without.
+    from legacy_restore.cli import arrays
+
     names = [one.name for one in args.model]
     feeds: Dict[str, Dict[str, Any]] = {}
     for one in args.feed:
@@ -120,6 +125,8 @@ def _feeds_of(args: argparse.Namespace) -> Dict[str, Dict[str, Any]]:
 
 def _compute(restored: Any, feeds: Dict[str, Dict[str, Any]]) -> Dict[str, Any]:
     """Outputs of all models that are fed, and of those that need no feed."""
+    from legacy_restore.cli import arrays
+
     outputs: Dict[str, Any] = {}
     for name in restored:
         model = restored[name]

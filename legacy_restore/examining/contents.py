@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import (
-    Checkpoint,
-    Location,
-    ObjectGraph,
-    ObjectTensor,
-    TensorEntry,
-)
+from legacy_restore.checkpoint import Checkpoint, Location, TensorEntry
 from legacy_restore.checkpoint.directory import step_of
 from legacy_restore.graphdef.files import META_SUFFIX, read_writer
 from legacy_restore.mapping.classify import Classified, TensorClass, classify
 from legacy_restore.report.findings import Finding
+
+if TYPE_CHECKING:
+    from legacy_restore.checkpoint.objects import ObjectGraph, ObjectTensor
 
 # Raised whenever a field of the JSON changes its meaning or goes.
 JSON_VERSION = 1

@@ -7,10 +7,9 @@ from typing import List, Sequence, Union
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.examining.contents import ClassTotal, Contents, ContentsRow
 from legacy_restore.mapping.classify import Classified
-from legacy_restore.planning.spec import type_text
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import finding_lines
-from legacy_restore.report.table import align, human_bytes, printable
+from legacy_restore.report.table import align, human_bytes, printable, type_text
 
 _INDENT = "  "
 

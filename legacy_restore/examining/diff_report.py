@@ -9,9 +9,9 @@ from typing import Any, Dict, List, Optional, Tuple
 from legacy_restore import errors
 from legacy_restore.checkpoint import Location, TensorEntry
 from legacy_restore.examining.compare import Tolerance, ValueDifference
-from legacy_restore.planning.spec import type_text
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.report.table import type_text
 
 # Raised whenever a field of the JSON changes its meaning or goes.
 JSON_VERSION = 1

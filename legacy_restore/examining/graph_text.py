@@ -8,8 +8,14 @@ from legacy_restore.examining.graph_file import AssetRow, GraphFile
 from legacy_restore.examining.graph_summary import GraphSummary
 from legacy_restore.examining.graph_variables import GraphVariable
 from legacy_restore.graphdef.model import Shape, Signature, TensorInfo
-from legacy_restore.planning.spec import type_text
-from legacy_restore.report.table import align, cut, cut_names, human_bytes, printable
+from legacy_restore.report.table import (
+    align,
+    cut,
+    cut_names,
+    human_bytes,
+    printable,
+    type_text,
+)
 
 _INDENT = "  "
 

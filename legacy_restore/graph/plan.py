@@ -8,9 +8,10 @@ import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import Checkpoint, ObjectGraph, open_checkpoint
+from legacy_restore.checkpoint import Checkpoint, open_checkpoint
 from legacy_restore.checkpoint.files import FileIdentity, identity_of
 from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.graph.building import BuiltModel, build_model
 from legacy_restore.graph.connections import (
     Connection,

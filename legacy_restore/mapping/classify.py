@@ -14,9 +14,9 @@ graph says of optimizers is in ``object_classes.py``.
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, Iterable, Mapping, Optional
 
-from legacy_restore.checkpoint import ObjectGraph, TensorEntry
+from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping.batch_norm import batch_norm_statistic
 from legacy_restore.mapping.optimizers import (
     keras_slots,
@@ -24,6 +24,10 @@ from legacy_restore.mapping.optimizers import (
     slot_shape_fits,
 )
 from legacy_restore.mapping.tensor_class import INTEGERS, Classified, TensorClass
+
+# Few checkpoints have objects; what reads those is imported where there are some.
+if TYPE_CHECKING:
+    from legacy_restore.checkpoint.objects import ObjectGraph
 
 __all__ = ["Classified", "TensorClass", "classify"]
 

@@ -22,7 +22,8 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 
-from legacy_restore.checkpoint import ObjectGraph, TensorEntry
+from legacy_restore.checkpoint import TensorEntry
+from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.mapping.optimizers import optimizer_of_slot
 from legacy_restore.mapping.tensor_class import INTEGERS, Classified, TensorClass
 

@@ -7,7 +7,7 @@ import dataclasses
 import re
 from typing import Dict, List, Optional, Sequence
 
-from legacy_restore.checkpoint import ObjectGraph
+from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
 from legacy_restore.report.findings import Finding
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Mapping, Optional, Sequence, Tuple
 
-from legacy_restore.checkpoint import Location, ObjectGraph, TensorEntry, TensorSlice
+from legacy_restore.checkpoint import Location, TensorEntry, TensorSlice
 from legacy_restore.checkpoint.slices import any_overlap, count_elements, covers
 from legacy_restore.mapping.classify import Classified, classify
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.report.findings import Finding
+from legacy_restore.report.table import type_text as type_text
+
+if TYPE_CHECKING:  # Few checkpoints have objects.
+    from legacy_restore.checkpoint.objects import ObjectGraph
 
 Shape = Optional[Tuple[Optional[int], ...]]
 """A static shape: None where the rank, or one axis, is not known."""
@@ -188,11 +192,3 @@ def are_apart(sharing: Sequence[Tuple[Part, ...]]) -> bool:
         return True
     places = [one.place for pieces in sharing for one in pieces]
     return all(sharing) and not any_overlap(places)
-
-
-def type_text(dtype: str, shape: Shape) -> str:
-    """Returns dtype and shape as they are shown: ``float32[3,?]``."""
-    if shape is None:
-        return f"{dtype}[<unknown rank>]"
-    sizes = ",".join("?" if size is None else str(size) for size in shape)
-    return f"{dtype}[{sizes}]"

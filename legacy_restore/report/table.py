@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 _MAX_CELL = 240
 
@@ -14,7 +14,7 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> List[str]:
       rows: Cells; all rows have the same number of them.
       indent: What every line begins with.
     """
-    shown = [[_clip(printable(cell)) for cell in row] for row in rows]
+    shown = [[_shown(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown)]
     return [
         (indent + "  ".join(c.ljust(w) for c, w in zip(row, widths))).rstrip()
@@ -33,7 +33,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _clip(text: str) -> str:
+def _shown(cell: str) -> str:
+    if len(cell) <= _MAX_CELL and cell.isprintable():
+        return cell
+    text = printable(cell)
     return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
 
 
@@ -59,3 +62,11 @@ def human_bytes(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def type_text(dtype: str, shape: Optional[Sequence[Optional[int]]]) -> str:
+    """Returns dtype and shape as they are shown: ``float32[3,?]``."""
+    if shape is None:
+        return f"{dtype}[<unknown rank>]"
+    sizes = ",".join("?" if size is None else str(size) for size in shape)
+    return f"{dtype}[{sizes}]"

@@ -3,10 +3,24 @@
 import pytest
 
 from legacy_restore import errors
-from legacy_restore.checkpoint.entries import MAX_SHARDS, parse_entry, parse_header
+from legacy_restore.checkpoint.entries import (
+    MAX_SHARDS,
+    _parse_any,
+    _parse_usual,
+    parse_entry,
+    parse_header,
+)
 from legacy_restore.checkpoint.slices import Extent
 from legacy_restore.checkpoint.wire import FormatError
-from tests.checkpoint.builders import entry, fixed32, header, message, number, varint
+from tests.checkpoint.builders import (
+    entry,
+    fixed32,
+    header,
+    message,
+    number,
+    parts_along,
+    varint,
+)
 
 
 def test_header_says_shards_and_byte_order():
@@ -130,3 +144,48 @@ def test_entry_that_contradicts_itself_or_the_format_is_refused(data):
 def test_rank_254_is_the_highest_that_tensorflow_has():
     found = parse_entry(number(1, 1) + dims(*[1] * 254) + number(5, 4))
     assert len(found.shape) == 254
+
+
+def outcome(parse, data):
+    """What a function makes of some bytes: an entry, or the text of its error."""
+    try:
+        return parse(data)
+    except FormatError as error:
+        return str(error)
+
+
+def test_the_fast_way_says_what_the_general_way_says():
+    usual = [
+        entry(1, [2, 3], 0, 1 << 40, 24, 0xDEADBEEF),
+        entry(7, [4], 3, 200, 300, 1),
+        entry(1, [], 0, 0, 4) + number(9, 1),
+        entry(1, [], 0, -1, 4),
+        entry(1, [2], 0, 0, 0, slices=parts_along(0, [2], [1, 1])),
+        entry(99, [1 << 62, 1 << 62], 0, 0, 5),
+        entry(1, [2], 0, 0, 9),
+    ]
+    for data in usual:
+        for end in range(len(data) + 1):
+            changed = data[:end]
+            assert outcome(parse_entry, changed) == outcome(_parse_any, changed)
+        for position in range(len(data)):
+            for value in (0x00, 0x7F, 0x80, 0xFF, data[position] ^ 1, 0x35, 0x12):
+                changed = data[:position] + bytes([value]) + data[position + 1 :]
+                assert outcome(parse_entry, changed) == outcome(_parse_any, changed)
+
+
+def test_entries_as_tensorflow_writes_them_go_the_fast_way():
+    data = entry(1, [2, 3], 1, 1 << 40, 24, 0xDEADBEEF)
+    assert _parse_usual(data) == _parse_any(data)
+    assert _parse_usual(entry(1, [2], 0, -1, 8)) is None
+
+
+def test_any_bytes_have_the_same_outcome_both_ways():
+    hypothesis = pytest.importorskip("hypothesis")
+
+    @hypothesis.settings(max_examples=300, deadline=None)
+    @hypothesis.given(hypothesis.strategies.binary(max_size=24))
+    def compare(data):
+        assert outcome(parse_entry, data) == outcome(_parse_any, data)
+
+    compare()
