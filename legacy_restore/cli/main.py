@@ -51,10 +51,12 @@ def main(argv: Optional[List[str]] = None) -> None:
 def _needs_absl(argv: List[str]) -> bool:
     """Whether absl's flags can matter: its import takes as long as a checkpoint's.
 
-    They stand before the command, and code that builds models may define its own.
+    They stand before the command, a flag file anywhere; and code that builds models may
+    define flags of its own.
     """
     others = [one.NAME for one in _COMMANDS if one not in _BUILDING_MODELS]
-    return len(argv) < 2 or argv[1] not in others
+    has_file = any(one.lstrip("-").startswith("flagfile") for one in argv)
+    return has_file or len(argv) < 2 or argv[1] not in others
 
 
 def _parse_with_flags(argv: List[str]) -> argparse.Namespace:

@@ -208,3 +208,31 @@ def test_a_key_with_odd_bytes_can_be_named(tmp_path):
     done = run("inspect", prefix, "--values", os.fsdecode(b"--key=-odd\xff\n"))
     assert done.returncode == 0, done.stderr
     assert "[[0. 1. 2.]" in done.stdout
+
+
+def test_a_flag_file_is_read_wherever_it_stands(tmp_path):
+    path = tmp_path / "flags"
+    path.write_text("--json\n")
+    done = run("inspect", f"--flagfile={path}", "checkpoints/denoiser")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["ok"]
+
+
+def test_reading_files_loads_neither_absl_nor_numpy():
+    program = (
+        "import sys\n"
+        "from legacy_restore.cli.main import main\n"
+        "try:\n"
+        "    main(['legacy-restore', 'inspect', 'checkpoints/denoiser'])\n"
+        "finally:\n"
+        "    loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "    assert not loaded & {'absl', 'numpy', 'tensorflow'}, loaded\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.DEVNULL,
+        cwd=str(DIGITS),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0
