@@ -18,7 +18,7 @@ class TensorReader(abc.ABC):
     """The tensors of one checkpoint, read when asked for, from several threads at once.
 
     Attributes:
-      format: Name of the format, such as ``"V2"``.
+      format: Name of the format, ``"V2"`` or ``"V1"``.
       prefix: What TensorFlow's own functions take to read the same files.
     """
 

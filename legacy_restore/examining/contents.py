@@ -74,7 +74,8 @@ class Total:
     Attributes:
       tensors: Number of tensors; a partitioned one is one.
       parameters: Number of elements of all of them that are stored.
-      nbytes: Bytes stored for them; of strings, with their lengths.
+      nbytes: Bytes stored for them; of strings, with their lengths. Of the format V1
+        what they take in memory, without strings.
     """
 
     tensors: int
@@ -143,7 +144,7 @@ class Contents:
 
     Attributes:
       location: Where the checkpoint was found.
-      format: Its format, such as ``"V2"``.
+      format: Its format, ``"V2"`` or ``"V1"``.
       step: The step that its prefix ends in, or None.
       rows: One for each tensor, sorted by key.
       findings: What there is to say about the location and the files.

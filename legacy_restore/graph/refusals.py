@@ -83,7 +83,7 @@ def refuse_if_changed(opened: Mapping[str, Opened]) -> None:
 def _change(before: Optional[FileIdentity], now: Optional[FileIdentity]) -> str:
     if now is None:
         return "it is gone"
-    return "it was not there" if before is None else "it was written to"
+    return "it was not there before" if before is None else "it was written to"
 
 
 def open_or_refuse(name: str, location: LocationLike, headline: str) -> Opened:

@@ -128,7 +128,7 @@ class Source:
 
     Attributes:
       location: Where it was found.
-      format: The checkpoint's format, such as ``"V2"``.
+      format: The checkpoint's format, ``"V2"`` or ``"V1"``.
       entries: What the checkpoint says about each tensor, by key.
       findings: What there is to say about its files.
       objects: Of an object-based checkpoint, its object graph; None where it cannot be

@@ -34,15 +34,35 @@ def linear_values(seed=0):
 
 def write(prefix, values):
     """Writes arrays under their keys with a stock Saver; returns the prefix."""
+    return _saved(prefix, values)
+
+
+def write_v1(prefix, values, shards=None):
+    """Writes them in the format V1; returns the prefix.
+
+    Args:
+      prefix: Path of the file, or what the paths of the shards begin with.
+      values: Arrays by their keys.
+      shards: Number of shards, None for one file of the prefix itself.
+    """
+    options = {"write_version": tf.train.SaverDef.V1, "sharded": shards is not None}
+    return _saved(prefix, values, shards or 1, **options)
+
+
+def _saved(prefix, values, cpus=1, **options):
     prefix = os.fspath(prefix)
     os.makedirs(os.path.dirname(prefix), exist_ok=True)
-    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
+    config = tf.ConfigProto(device_count={"CPU": cpus})
+    with tf.Graph().as_default() as graph, tf.Session("", graph, config) as session:
         saved = {}
+        feeds = {}
         for number, (key, value) in enumerate(values.items()):
-            fed = tf.placeholder(dtype_of(value), np.shape(value))
-            saved[key] = tf.Variable(fed, name=f"v{number}", use_resource=False)
-            session.run(saved[key].initializer, {fed: value})
-        saver = tf.train.Saver(saved)
+            with tf.device(f"/cpu:{number % cpus}"):
+                fed = tf.placeholder(dtype_of(value), np.shape(value))
+                saved[key] = tf.Variable(fed, name=f"v{number}", use_resource=False)
+            feeds[fed] = value
+        session.run([one.initializer for one in saved.values()], feeds)
+        saver = tf.train.Saver(saved, **options)
         return saver.save(session, prefix, write_meta_graph=False, write_state=False)
 
 

@@ -72,6 +72,17 @@ def build_onet():
     return heads(conv(x, "conv4", 128, 2), 256)
 
 
+def build_srcnn():
+    """The super-resolution network."""
+    x = tf.placeholder(tf.float32, [None, 33, 33, 1], name="images")
+    for number, shape in enumerate(([9, 9, 1, 64], [1, 1, 64, 32], [5, 5, 32, 1]), 1):
+        weights = tf.Variable(tf.random_normal(shape, stddev=1e-3), name=f"w{number}")
+        biases = tf.Variable(tf.zeros(shape[-1:]), name=f"b{number}")
+        x = tf.nn.conv2d(x, weights, strides=[1, 1, 1, 1], padding="VALID") + biases
+        x = tf.nn.relu(x) if number < 3 else x
+    return x
+
+
 def build_mnist():
     """A classifier of digits whose variables nobody named."""
     x = tf.placeholder(tf.float32, [None, 784], name="images")

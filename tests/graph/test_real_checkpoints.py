@@ -94,6 +94,27 @@ def test_exchanged_checkpoints_of_the_detector_are_refused(kind, refused):
     assert all(holder[name] in hint for name, hint in hints.items())
 
 
+@pytest.mark.parametrize(
+    "location, output, form",
+    [
+        ("v1", "v1_2550000", "V1"),
+        ("v2 gaussian sigma=1", "v2_gauss1", "V2"),
+    ],
+)
+def test_a_network_that_was_saved_in_both_formats(kind, location, output, form):
+    golden = golden_of("srcnn", "golden.npz")
+    build = of_kind(kind, real_models.build_srcnn)
+    model = lr.Model("m", build, sample("srcnn", location))
+    with lr.restore([model]) as restored:
+        assert restored.plan["m"].format == form
+        assert_same(
+            values_in(restored, "m"), weights_by_stock_tensorflow(restored, "m")
+        )
+        found = restored["m"](images=golden["in:images"])
+        np.testing.assert_allclose(found, golden[f"out:{output}"], **TOLERANCE)
+        assert restored.check().ok
+
+
 @pytest.mark.parametrize("given", ["random", "mnist64"])
 def test_a_classifier_with_default_names(kind, given):
     golden = golden_of("mnist_ema", "golden.npz")

@@ -30,6 +30,7 @@ from tests.graph.helpers import (
     values_of,
     variables,
     write,
+    write_v1,
 )
 
 restore_module = importlib.import_module("legacy_restore.graph.restore")
@@ -250,12 +251,10 @@ def test_an_unknown_location(kind, tmp_path, refused):
     assert error.exit_code == 3
 
 
-def test_a_checkpoint_of_the_first_format(kind, tmp_path, refused):
-    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
-        tf.get_variable("w", [2])
-        session.run(tf.global_variables_initializer())
-        saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
-        prefix = saver.save(session, str(tmp_path / "m"), write_meta_graph=False)
+def test_a_file_of_the_first_format_that_was_cut(kind, tmp_path, refused):
+    prefix = write_v1(tmp_path / "m", {"w": numbers([2])})
+    with open(prefix, "r+b") as file:
+        file.truncate(os.path.getsize(prefix) - 1)
     error = refused([lr.Model("m", variables(kind, {"w": [2]}), prefix)])
     assert ids(error.findings) == ["unsupported"]
     assert error.exit_code == 3
