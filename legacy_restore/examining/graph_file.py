@@ -18,6 +18,7 @@ from legacy_restore.report.findings import KINDS, Finding
 HUB_FILE = "tfhub_module.pb"
 BUNDLE_FILE = "export" + META_SUFFIX
 _ASSETS = "assets"
+_STATE_FILE = "checkpoint"
 
 # A folder of assets holds a few vocabularies; beyond this it is not looked through.
 _MAX_LISTED = 100_000
@@ -186,7 +187,11 @@ def find_graph_file(given: str) -> Optional[str]:
     directory, a prefix and a file of tensors name a checkpoint.
     """
     if os.path.isdir(given):
-        for name in (SAVED_MODEL_FILE, SAVED_MODEL_FILE + "txt", BUNDLE_FILE):
+        names = [SAVED_MODEL_FILE, SAVED_MODEL_FILE + "txt"]
+        # With a state file it is a training run, of which some model is called so.
+        if not os.path.isfile(os.path.join(given, _STATE_FILE)):
+            names.append(BUNDLE_FILE)
+        for name in names:
             path = os.path.join(given, name)
             if os.path.isfile(path):
                 return path

@@ -151,6 +151,15 @@ def test_text_beside_a_checkpoint_is_a_remark_and_alone_an_error(tmp_path):
     assert "text format" in missed(graph_text).message
 
 
+def test_a_session_bundle_is_told_from_a_training_run(tmp_path):
+    b.write(tmp_path / "export.meta", b.everything())
+    prefix = checkpoints.small_checkpoint(str(tmp_path / "export"))
+    found = inspect_location(str(tmp_path))
+    assert found.graph.path == prefix + ".meta"
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "export"\n')
+    assert inspect_location(str(tmp_path)).graph is None
+
+
 def test_what_is_made_of_the_checkpoint_is_up_to_the_caller(tmp_path):
     prefix = checkpoints.small_checkpoint(str(tmp_path / "model.ckpt-3"))
     seen = []
