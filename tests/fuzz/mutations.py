@@ -6,7 +6,7 @@ import random
 import tempfile
 from typing import Callable, Dict, List
 
-from tests.checkpoint.builders import pairs_of, table, varint
+from tests.checkpoint.builders import MAGIC, pairs_of, table, varint
 from tests.fuzz.seeds import Seed
 
 # What a count, a size or a position may be that no writer meant.
@@ -33,7 +33,7 @@ def mutate(seed: Seed, rng: random.Random) -> Mutant:
     """Returns the seed with one to four pieces of damage to one of its files."""
     name = rng.choice(sorted(seed.files))
     data = seed.files[name]
-    if name.endswith(".index") and rng.random() < 0.7:
+    if data.endswith(MAGIC) and rng.random() < 0.7:
         damaged = _damage_behind_checksums(data, rng)
         return Mutant({**seed.files, name: damaged}, True, f"{name}, sealed again")
     if rng.random() < 0.03:

@@ -17,7 +17,8 @@ from typing import Any, Callable, Counter, Dict, Iterable, Iterator, List, Optio
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
-from legacy_restore.examining.contents import contents_of
+from legacy_restore.checkpoint.verifying import verify_checkpoint
+from legacy_restore.examining.inspection import inspect_location
 from tests.checkpoint.golden import contents_of as bytes_of
 from tests.fuzz.mutations import Mutant, mutate
 from tests.fuzz.seeds import Seed, all_seeds
@@ -150,8 +151,7 @@ def _time_limit() -> Iterator[None]:
 def _sound_values(seed: Seed) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         location = seed.write(pathlib.Path(folder), seed.files)
-        with open_checkpoint(location) as checkpoint:
-            return _values(checkpoint, _Outcome())
+        return _found(location, _Outcome()) or {}
 
 
 def _look_at(seed: Seed, mutant: Mutant, sound: Dict[str, Any]) -> _Outcome:
@@ -175,18 +175,27 @@ def _look_at(seed: Seed, mutant: Mutant, sound: Dict[str, Any]) -> _Outcome:
 
 def _found(location: str, outcome: _Outcome) -> Optional[Dict[str, Any]]:
     """The values that can be read; None where the checkpoint cannot be opened."""
-    try:
-        checkpoint = open_checkpoint(location)
-    except errors.LegacyRestoreError as error:
-        outcome.name = type(error).__name__
-        assert str(error).count("\n") < 15
+    inspected = _ours(lambda: inspect_location(location), outcome)
+    if inspected is not None:
+        assert str(inspected)
+        assert inspected.to_json()
+    report = _ours(lambda: verify_checkpoint(location), outcome)
+    if report is not None:
+        assert str(report)
+        assert report.to_json()
+    outcome.name = "read"
+    checkpoint = _ours(lambda: open_checkpoint(location), outcome)
+    if checkpoint is None:
         return None
     with checkpoint:
-        assert str(contents_of(checkpoint))
         _ours(lambda: checkpoint.digest, outcome)
+        _ours(lambda: checkpoint.objects, outcome)
         for key in checkpoint:
             _ours(lambda key=key: checkpoint.verify_tensor(key), outcome)
-        return _values(checkpoint, outcome)
+        found = _values(checkpoint, outcome)
+    assert report is not None
+    assert not (report.ok and outcome.name == "CorruptCheckpointError")
+    return found
 
 
 def _values(checkpoint: Checkpoint, outcome: _Outcome) -> Dict[str, Any]:
@@ -205,4 +214,5 @@ def _ours(look: Callable[[], Any], outcome: _Outcome) -> Any:
         return look()
     except errors.LegacyRestoreError as error:
         outcome.name = type(error).__name__
+        assert str(error).count("\n") < 15
         return None

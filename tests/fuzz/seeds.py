@@ -9,6 +9,12 @@ import numpy as np
 from legacy_restore.checkpoint.slices import Extent
 from tests.checkpoint import golden
 from tests.checkpoint.builders import BundleBuilder, parts_along, strings
+from tests.checkpoint.object_builders import (
+    adam_graph,
+    adam_tensors,
+    write_object_based,
+)
+from tests.graphdef import builders as graph_builders
 
 _MAX_BYTES = 40_000
 
@@ -36,7 +42,14 @@ class Seed:
 
 def all_seeds(folder: pathlib.Path) -> List[Seed]:
     """Returns all seeds; those that are built are written into ``folder`` first."""
-    return [*_golden_seeds(), *_built_seeds(folder)]
+    objects = write_object_based(folder / "objects", adam_graph(), adam_tensors())
+    graph = graph_builders.write(folder / "lone.meta", graph_builders.everything())
+    return [
+        *_golden_seeds(),
+        *_built_seeds(folder),
+        _seed_of("object-based", pathlib.Path(objects)),
+        _seed_of("lone .meta", pathlib.Path(graph)),
+    ]
 
 
 def _golden_seeds() -> List[Seed]:
@@ -72,5 +85,5 @@ def _builders() -> Dict[str, BundleBuilder]:
 
 
 def _seed_of(name: str, prefix: pathlib.Path) -> Seed:
-    paths = sorted(prefix.parent.glob(prefix.name + ".*"))
+    paths = sorted(prefix.parent.glob(prefix.name + "*"))
     return Seed(name, {path.name: path.read_bytes() for path in paths}, prefix.name)

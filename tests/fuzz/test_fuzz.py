@@ -40,7 +40,7 @@ def test_what_must_not_happen_is_seen(monkeypatch):
     figures = runner.run(0, range(40))
     assert any("other values" in failure.why for failure in figures.failures)
     monkeypatch.setattr(runner, "_sound_values", sound)
-    monkeypatch.setattr(runner, "contents_of", crash)
+    monkeypatch.setattr(runner, "inspect_location", crash)
     [first, *_] = runner.run(0, range(40)).failures
     assert "ZeroDivisionError" in first.why
     monkeypatch.setattr(runner, "MAX_PEAK_BYTES", 1)
