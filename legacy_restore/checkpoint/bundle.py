@@ -100,7 +100,7 @@ class Bundle(TensorReader):
         self._files_lock = threading.Lock()
 
     def _take(self, index: BundleIndex) -> None:
-        self.header, self.entries, self.slices = index[:3]
+        self.header, self.entries, self.slices, self._identity = index
 
     def close(self) -> None:
         """Closes the data files that were opened; may be called twice."""
@@ -265,10 +265,11 @@ class Bundle(TensorReader):
         for _ in range(_MAX_ATTEMPTS):
             index = read_index(path)
             self._take(index)
-            is_whole = self._open_shards()
+            self._open_shards()
+            # The index is deleted first and written last: while it is the same one, the
+            # data files are those that it speaks of.
             now = identity_of(path)
-            # TensorFlow deletes the index first, and writes it last.
-            if now == index.identity or (now is None and is_whole):
+            if now == index.identity:
                 return
             self.close()
             self._files.clear()
@@ -276,14 +277,13 @@ class Bundle(TensorReader):
                 raise not_there(path, "it was deleted while it was opened")
         raise corrupt(path, f"it was written anew {_MAX_ATTEMPTS} times meanwhile")
 
-    def _open_shards(self) -> bool:
-        """Opens the data files that tensors are in; returns whether all are open."""
+    def _open_shards(self) -> None:
+        """Opens the data files that tensors are in, as far as they are there."""
         parts = (part for key in self.entries for part in self._parts(key))
         shards = sorted({entry.shard for _, entry in parts})
         for shard in shards[:_MAX_OPENED_AT_ONCE]:
             with contextlib.suppress(FormatError):  # It is a finding.
                 self._file(shard)
-        return len(self._files) == len(shards)
 
     def _tensor_entry(self, key: str) -> TensorEntry:
         whole = self.entries[key]
@@ -324,7 +324,9 @@ class Bundle(TensorReader):
         path = self.shard_path(entry.shard)
         found = self.lookalike(entry.shard)
         is_zero = found is None and self._is_zero(entry)
-        return EntryFault(error, part, path, found, is_zero)
+        now = identity_of(self.prefix + ".index")
+        is_replaced = self._identity not in (None, now)
+        return EntryFault(error, part, path, found, is_zero, is_replaced)
 
     def lookalike(self, shard: int) -> Optional[Lookalike]:
         """Returns what a damaged data file is instead of one, if that is known."""

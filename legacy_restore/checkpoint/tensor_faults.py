@@ -31,6 +31,7 @@ class EntryFault(NamedTuple):
       path: The data file that it is in.
       lookalike: What that file is instead of one, or None.
       is_zero: Whether the data are there and nothing but zeros.
+      is_replaced: Whether the index on the disk is no longer the one that was read.
     """
 
     error: FormatError
@@ -38,6 +39,7 @@ class EntryFault(NamedTuple):
     path: str
     lookalike: Optional[Lookalike]
     is_zero: bool
+    is_replaced: bool = False
 
     @property
     def is_missing(self) -> bool:
@@ -52,7 +54,8 @@ class EntryFault(NamedTuple):
             name = os.path.basename(self.path)
             return f"{where}its data file {name} is {self.lookalike.what}"
         zeros = "its bytes are all zero; " if self.is_zero else ""
-        return f"{where}{zeros}{self.error}"
+        anew = "; the checkpoint was replaced or deleted meanwhile"
+        return f"{where}{zeros}{self.error}{anew if self.is_replaced else ''}"
 
 
 def fault_of_tensor(
@@ -69,6 +72,8 @@ def fault_of_tensor(
     if all(isinstance(fault.error, UndecidedError) for fault in faults):
         return undecided_tensor(key, prefix, text)
     hints = [fault.lookalike.hint for fault in faults if fault.lookalike is not None]
+    if any(fault.is_replaced for fault in faults):
+        hints.append("open the checkpoint again")
     hint = hints[0] if hints else None
     if all(fault.is_missing for fault in faults):
         return missing_tensor(key, prefix, text, hint)

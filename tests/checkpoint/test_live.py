@@ -1,5 +1,6 @@
 """Reading while a training job writes, rotates and deletes checkpoints."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import bundle, directory, open_checkpoint, opening
-from tests.checkpoint.builders import BundleBuilder
+from tests.checkpoint.builders import BundleBuilder, shard_path
 from tests.conftest import ROOT
 
 KEYS = ["a", "b", "c"]
@@ -166,6 +167,21 @@ def test_index_and_data_are_of_one_step_when_it_is_written_anew(tmp_path, monkey
     after_the_index(monkeypatch, write_anew)
     with open_checkpoint(prefix) as checkpoint:
         assert values_of(checkpoint) == {5.0}
+
+
+def test_a_damaged_read_of_one_that_was_written_anew_says_so(tmp_path):
+    prefix = write(tmp_path, 1)
+    with open_checkpoint(prefix) as checkpoint:
+        os.truncate(shard_path(prefix, 0, 2), 100)
+        with pytest.raises(errors.CorruptCheckpointError) as before:
+            checkpoint["a"]
+        delete(prefix)
+        write(tmp_path, 1, value=5)
+        with pytest.raises(errors.CorruptCheckpointError) as after:
+            checkpoint["a"]
+    assert "replaced" not in str(before.value)
+    assert "replaced or deleted meanwhile" in str(after.value)
+    assert after.value.hint == "open the checkpoint again"
 
 
 def test_one_that_is_written_anew_all_the_time_is_an_error(tmp_path, monkeypatch):
