@@ -28,6 +28,7 @@ from legacy_restore.checkpoint.faults import (
     corrupt,
     incomplete_tensor,
     not_there,
+    undecodable_tensor,
     unsupported_tensor,
 )
 from legacy_restore.checkpoint.files import PositionedFile, identity_of
@@ -317,6 +318,9 @@ class Bundle(TensorReader):
             raise fault_of_tensor(key, self.prefix, [fault]) from error
         except errors.UnsupportedCheckpointError as error:
             raise unsupported_tensor(key, self.prefix, error.message) from error
+        except errors.MissingDependencyError as error:
+            hint = error.hint
+            raise undecodable_tensor(key, self.prefix, error.message, hint) from error
 
     def _entry_fault(
         self, part: Optional[TensorSlice], entry: BundleEntry, error: FormatError

@@ -67,6 +67,16 @@ def unsupported_tensor(
     )
 
 
+def undecodable_tensor(
+    key: str, path: str, reason: str, hint: Optional[str]
+) -> errors.MissingDependencyError:
+    """Returns the error for a tensor whose dtype needs a package that is missing."""
+    finding = Finding(KINDS["missing-dependency"], key, reason, hint=hint)
+    return errors.MissingDependencyError(
+        f"tensor {key!r} of {path}: {reason}", findings=[finding], hint=hint
+    )
+
+
 def undecided_tensor(
     key: str, path: str, reason: str
 ) -> errors.UnsupportedCheckpointError:

@@ -10,6 +10,7 @@ start and a length; an axis that is taken whole has start 0 and length -1 in the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import operator
 import re
 from typing import Optional, Sequence, Tuple
@@ -194,6 +195,7 @@ def _unsigned(value: int) -> bytes:
     return bytes([length]) + value.to_bytes(length, "big")
 
 
+@functools.lru_cache(maxsize=64)  # All slices of a tensor have its name.
 def _string(value: bytes) -> bytes:
     r"""The bytes with ``\x00`` and ``\xff`` escaped, ended by ``\x00\x01``."""
     escapes = {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}
@@ -201,6 +203,7 @@ def _string(value: bytes) -> bytes:
     return escaped + _STRING_END
 
 
+@functools.lru_cache(maxsize=1024)
 def _signed(value: int) -> bytes:
     """A big-endian number whose leading bits tell its length.
 

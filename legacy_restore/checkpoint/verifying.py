@@ -63,15 +63,17 @@ def verify_checkpoint(location: LocationLike) -> VerifyReport:
       UnsupportedCheckpointError: What is there is no checkpoint that is read.
     """
     found = _locate(os.fsdecode(os.fspath(location)))
+    has_index = os.path.isfile(found.prefix + ".index")
     try:
-        if not os.path.isfile(found.prefix + ".index"):
+        if not has_index:
             return _verify_opened(found)
         survey = survey_index(found.prefix)
     except errors.LocationError:
         raise
     except errors.LegacyRestoreError as error:
         findings = bundle_verifying.findings_without_index(found.prefix)
-        return _report(found, "V2", (), [*error.findings, *findings])
+        format = "V2" if has_index else "V1"
+        return _report(found, format, (), [*error.findings, *findings])
     return _verify_survey(found, survey)
 
 

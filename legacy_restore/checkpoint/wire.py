@@ -158,7 +158,10 @@ def read_fields(data: Data) -> Iterator[Field]:
         if number == 0:
             raise FormatError("field number 0")
         if wire_type in (VARINT, BYTES):
-            value, position = read_varint(data, position)
+            value = data[position] if position < size else 0x80
+            position += 1
+            if value >= 0x80:
+                value, position = read_varint(data, position - 1)
             if wire_type == VARINT:
                 yield Field(number, wire_type, value)
                 continue

@@ -228,6 +228,8 @@ def declared(shards, fields):
     dtype = dtypes.BY_NUMBER.get(fields["dtype"])
     if dtype is None or dtype.itemsize is None or not dtype.numpy_name:
         return None
+    if dtype.in_ml_dtypes:
+        pytest.importorskip("ml_dtypes")
     shape, size, offset = fields["shape"], fields["size"], fields["offset"]
     if min((*shape, size, offset), default=0) < 0 or len(shape) > 254:
         return None
