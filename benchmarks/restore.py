@@ -13,8 +13,8 @@ import sys
 from typing import Any, Dict, List
 
 from absl import app, flags
-from absl.flags import argparse_flags
 from cases import CASES, KINDS, Case
+from program import flags_parser, tell, terminate
 from rounds import BenchmarkError, measure, written
 from summary import Summary
 
@@ -36,13 +36,13 @@ _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 def main(_: object) -> int:
     """Runs all cases; prints tables as they come, or JSON at the end."""
     # A benchmark that is terminated leaves no gigabytes behind either.
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     results: List[Dict[str, Any]] = []
     try:
         for name in dict.fromkeys(_CASES.value):
             results += _results_of(CASES[name].scaled(_SCALE.value))
     except KeyboardInterrupt:
-        _tell("interrupted: what was not printed was not measured to its end")
+        tell("interrupted: what was not printed was not measured to its end")
         return 130
     except (BenchmarkError, OSError) as error:
         print(error, file=sys.stderr)
@@ -54,10 +54,10 @@ def main(_: object) -> int:
 
 def _results_of(case: Case) -> List[Dict[str, Any]]:
     results = []
-    _tell(f"{case.name}: writing {case}")
+    tell(f"{case.name}: writing {case}")
     with written(case) as checkpoints:
         for kind in dict.fromkeys(_KINDS.value):
-            summary = measure(case, kind, checkpoints.prefixes, _ROUNDS.value, _tell)
+            summary = measure(case, kind, checkpoints.prefixes, _ROUNDS.value, tell)
             environment = checkpoints.environment
             if not _JSON.value:
                 _show(summary, str(environment))
@@ -71,23 +71,5 @@ def _show(summary: Summary, environment: str) -> None:
     print(f"{summary}\n  rounds: {_ROUNDS.value}; {environment}\n", flush=True)
 
 
-def _terminate(number: int, _: object) -> None:
-    _tell(f"ended by signal {number}")
-    sys.exit(128 + number)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def parse_flags(argv: list) -> object:
-    """Reads the flags; ``--help`` ends with 0, a mistake with 2."""
-    parser = argparse_flags.ArgumentParser(description=__doc__.splitlines()[0])
-    try:
-        return parser.parse_args(argv[1:])
-    except flags.Error as error:  # A value that a flag does not take.
-        return parser.error(str(error))
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=flags_parser(__doc__))

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence
 
 from cases import VARIANTS, Case
 from summary import Environment, Summary
@@ -48,17 +48,22 @@ def written(case: Case) -> Iterator[Written]:
       BenchmarkError: There is no room for them, or TensorFlow failed.
     """
     with tempfile.TemporaryDirectory(prefix="legacy_restore-bench-") as directory:
-        free = shutil.disk_usage(directory).free
-        if free < case.nbytes + _SPARE_BYTES:
-            raise BenchmarkError(
-                f"{tempfile.gettempdir()} has {human_bytes(free)} left, not the "
-                f"{human_bytes(case.nbytes)} of the checkpoints; TMPDIR names another"
-            )
+        demand_room(directory, case.nbytes)
         prefixes = {
             scope: os.path.join(directory, scope, "model.ckpt") for scope in case.scopes
         }
         arguments = {"case": dataclasses.asdict(case), "prefixes": prefixes}
-        yield Written(prefixes, Environment(**_child("write", arguments)))
+        yield Written(prefixes, Environment(**run_child(_CHILD, "write", arguments)))
+
+
+def demand_room(directory: str, nbytes: int) -> None:
+    """Raises ``BenchmarkError`` where there is no room for so many bytes."""
+    free = shutil.disk_usage(directory).free
+    if free < nbytes + _SPARE_BYTES:
+        raise BenchmarkError(
+            f"{tempfile.gettempdir()} has {human_bytes(free)} left, not the "
+            f"{human_bytes(nbytes)} of the checkpoints; TMPDIR names another"
+        )
 
 
 def measure(
@@ -84,27 +89,27 @@ def measure(
     for number in range(rounds + 1):
         which = f"round {number} of {rounds}" if number else "the round not counted"
         tell(f"{case.name}, {kind} variables: {which}")
-        for variant in _turned(VARIANTS, number):
-            _warm(os.path.dirname(prefix) for prefix in prefixes.values())
+        for variant in turned(VARIANTS, number):
+            warm(os.path.dirname(prefix) for prefix in prefixes.values())
             arguments = {
                 "case": dataclasses.asdict(case),
                 "prefixes": dict(prefixes),
                 "kind": kind,
                 "variant": variant,
             }
-            measured = _child("run", arguments)
+            measured = run_child(_CHILD, "run", arguments)
             if number:
                 runs[variant].append(measured)
     return Summary(case, kind, runs)
 
 
-def _turned(names: Sequence[str], by: int) -> List[str]:
-    """Each round begins with another variant: none always follows the same one."""
+def turned(names: Sequence[str], by: int) -> List[str]:
+    """Returns names in turn: none always follows the same one."""
     start = by % len(names)
     return [*names[start:], *names[:start]]
 
 
-def _warm(directories: Iterator[str]) -> None:
+def warm(directories: Iterable[str]) -> None:
     """Reads all files, so that every variant finds them in the page cache."""
     for directory in directories:
         for name in sorted(os.listdir(directory)):
@@ -113,10 +118,15 @@ def _warm(directories: Iterator[str]) -> None:
                     pass
 
 
-def _child(job: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
+def run_child(program: str, job: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
+    """Runs a job in a process of its own; returns what it prints as JSON.
+
+    Raises:
+      BenchmarkError: It failed.
+    """
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     done = subprocess.run(
-        [sys.executable, _CHILD, job, json.dumps(arguments)],
+        [sys.executable, program, job, json.dumps(arguments)],
         capture_output=True,
         env=environment,
         check=False,

@@ -1,0 +1,37 @@
+"""What the benchmarks share as programs: flags, what they tell, how they end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Callable, List
+
+from absl import flags
+from absl.flags import argparse_flags
+
+
+def terminate(number: int, _: object) -> None:
+    """Ends by a signal as by an exception, so that temporary files go."""
+    tell(f"ended by signal {number}")
+    sys.exit(128 + number)
+
+
+def tell(line: str) -> None:
+    """Prints a line on what is going on."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def flags_parser(description: str) -> Callable[[List[str]], object]:
+    """Returns what reads the flags; ``--help`` ends with 0, a mistake with 2.
+
+    Args:
+      description: The documentation of the program, of which the first line is shown.
+    """
+
+    def parse(argv: List[str]) -> object:
+        parser = argparse_flags.ArgumentParser(description=description.splitlines()[0])
+        try:
+            return parser.parse_args(argv[1:])
+        except flags.Error as error:  # A value that a flag does not take.
+            return parser.error(str(error))
+
+    return parse
