@@ -76,7 +76,7 @@ def resolve_location(location: LocationLike) -> Location:
     if not os.path.isfile(found.prefix + ".index") or not is_v1_file(found.prefix):
         return found
     preferred = Finding(
-        KINDS["old-format-beside"],
+        KINDS["format-preferred"],
         found.prefix,
         "it is a V1 checkpoint itself; the V2 checkpoint of that name was taken, as "
         "TensorFlow does",

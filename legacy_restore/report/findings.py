@@ -182,7 +182,7 @@ KINDS = _catalogue(
     _remark("state-file-stale", "state file names a checkpoint that is not there"),
     _remark("state-file-elsewhere", "state file points elsewhere"),
     _remark("checkpoint-vanished", "checkpoint deleted meanwhile"),
-    _remark("old-format-beside", "V1 checkpoint of the same name"),
+    _remark("format-preferred", "V2 taken before V1 of the same name"),
     _remark("shard-longer", "data file longer than the index says"),
     _remark("stray-data-file", "data file of another set"),
     _remark("graph-not-read", "graph not read"),

@@ -207,7 +207,7 @@ def test_v2_of_the_same_name_is_restored_and_that_is_said(kind, tmp_path):
     with lr.restore([lr.Model("m", linear(kind), prefix)]) as restored:
         assert_same(values_in(restored, "m"), linear_values(2))
         found = [one.id for one in restored["m"].report.findings]
-        assert "old-format-beside" in found
+        assert "format-preferred" in found
 
 
 @pytest.mark.parametrize("name", ["run[1]", "a*b", "a?b"])
