@@ -203,9 +203,7 @@ def test_v2_of_the_same_name_wins_and_that_is_said(run):
         with open_checkpoint(given) as checkpoint:
             assert checkpoint.format == "V2"
             assert list(checkpoint) == ["w"]
-            found = [
-                one for one in checkpoint.findings if one.id == "format-preferred"
-            ]
+            found = [one for one in checkpoint.findings if one.id == "format-preferred"]
         assert [one.subject for one in found] == [str(run / "model.ckpt-200")]
         assert not found[0].is_error
 
