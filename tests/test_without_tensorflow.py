@@ -49,9 +49,8 @@ def test_everything_about_files_works_without_tensorflow_absl_and_keras(tmp_path
     meta = builders.write(tmp_path / "graph.meta", builders.everything())
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, good, damaged, str(v1), meta, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )
