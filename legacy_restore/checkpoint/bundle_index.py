@@ -126,6 +126,8 @@ def index_of(
             by_key[key] = entry
     slices: Dict[str, List[Slice]] = {}
     for key in [key for key, entry in by_key.items() if entry.slices]:
+        if key not in by_key:  # A slice that lists slices, and was told of already.
+            continue
         try:
             slices[text_of(key)] = _slices_of(key, by_key)
         except FormatError as error:

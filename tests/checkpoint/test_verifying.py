@@ -233,6 +233,16 @@ def test_slice_beyond_its_tensor_and_slice_without_an_entry_are_named(prefix):
     assert "slice that is not there" in reason(report, "t")
 
 
+def test_slice_that_lists_slices_itself_is_named_after_its_tensor(prefix):
+    # Of a name that stands before the keys of its slices.
+    extents = (Extent(0, 2), Extent())
+    builder = BundleBuilder().add("u", TABLE)
+    builder.index[b"\0"] = entry(1, (4, 3), slices=[extents])
+    builder.index[slice_key(b"\0", extents)] = entry(1, (2, 3), slices=[extents])
+    report = verify_checkpoint(builder.write(prefix))
+    assert statuses(report) == {"\0": "corrupt", "u": "ok"}
+
+
 # A damaged index.
 
 
