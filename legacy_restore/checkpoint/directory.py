@@ -16,7 +16,7 @@ _STEP = re.compile(r"(?P<stem>.+)-(?P<step>\d+)", re.DOTALL)
 _INDEX = ".index"
 # What Savers and summary writers leave beside V1 checkpoints or in their place.
 _OTHER = re.compile(
-    r"checkpoint|events\.out\.tfevents\..*|.*\.(?:index|meta|pb|pbtxt|tempstate\d+"
+    r"checkpoint|events\.out\.tfevents\..*|.*\.(?:index|meta|tempstate\d+"
     r"|data-\d{5}-of-\d{5})",
     re.DOTALL,
 )

@@ -300,6 +300,7 @@ def _parse_dimension(data: bytes) -> int:
     return size
 
 
+@functools.lru_cache(maxsize=1024)  # A V1 file lists every whole tensor with one.
 def parse_slice(data: bytes) -> Tuple[Extent, ...]:
     """Decodes a ``TensorSliceProto``.
 

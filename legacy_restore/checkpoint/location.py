@@ -118,14 +118,14 @@ def _of_file(given: str) -> Location:
     directory, name = os.path.split(given)
     if name in _SAVED_MODEL_FILES:
         return _in_directory(given, directory, _LATEST)
-    if is_state_file(given):
-        return of_state_file(given, given)
     if is_v1_file(given):
         shards = shard_set_of_file(given)
         if shards is None:
             return Location(given, given)
         why = "it is a file of it"
         return Location(given, shards.pattern, (resolved(given, shards.pattern, why),))
+    if is_state_file(given):  # Last, as it reads all of a file.
+        return of_state_file(given, given)
     if member is not None:
         missing = member["prefix"] + ".index"
         if given.endswith(graph_files.META_SUFFIX):
@@ -143,11 +143,15 @@ def _of_file(given: str) -> Location:
 
 def _of_member(given: str, prefix: str) -> Optional[Location]:
     """The checkpoint that a file belongs to by its name, if that is there."""
-    if os.path.isfile(prefix + ".index") or is_v1_file(prefix):
-        return Location(given, prefix, (resolved(given, prefix, "it is a file of it"),))
-    if not given.endswith(graph_files.META_SUFFIX):
+    is_graph = given.endswith(graph_files.META_SUFFIX)
+    why = "it is a file of it"
+    is_v2 = os.path.isfile(prefix + ".index")
+    # Of the files called so, only the graph is ever beside V1 files.
+    if is_v2 or (is_graph and is_v1_file(prefix)):
+        return Location(given, prefix, (resolved(given, prefix, why),))
+    if not is_graph:
         return None
-    return _of_shards(given, shard_sets_at(prefix), "it is a file of it")
+    return _of_shards(given, shard_sets_at(prefix), why)
 
 
 def _of_shards(given: str, found: List[ShardSet], why: str) -> Optional[Location]:

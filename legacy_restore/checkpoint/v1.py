@@ -9,6 +9,7 @@ the tensors have none (``tensorflow/core/util/tensor_slice_reader.cc``).
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
 
 from legacy_restore.checkpoint.faults import (
@@ -20,7 +21,12 @@ from legacy_restore.checkpoint.faults import (
 )
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.reader import TensorReader
-from legacy_restore.checkpoint.slices import TensorSlice, count_stored, part_of
+from legacy_restore.checkpoint.slices import (
+    TensorSlice,
+    count_stored,
+    part_of,
+    slice_key,
+)
 from legacy_restore.checkpoint.table_blocks import MAX_SNAPPY_GROWTH
 from legacy_restore.checkpoint.table_lookup import TableLookup
 from legacy_restore.checkpoint.tensor_entry import TensorEntry
@@ -35,7 +41,6 @@ from legacy_restore.checkpoint.v1_index import (
     StoredSlice,
     V1Tensor,
     collect_tensors,
-    count_by_shard,
 )
 from legacy_restore.checkpoint.wire import Data, FormatError
 from legacy_restore.report.findings import KINDS, Finding
@@ -69,7 +74,8 @@ class V1Files(TensorReader):
           MissingDependencyError: It is compressed and ``cramjam`` is missing.
         """
         self.prefix = prefix
-        shards = shard_set_of_pattern(prefix)
+        # What exists literally wins, also over a pattern.
+        shards = None if os.path.isfile(prefix) else shard_set_of_pattern(prefix)
         self._paths = [prefix] if shards is None else shards.paths()
         self._files: Dict[int, PositionedFile] = {}
         self._tables: Dict[int, TableLookup] = {}
@@ -190,15 +196,12 @@ class V1Files(TensorReader):
             return parse_metadata(value)
 
     def _missing_findings(self) -> List[Finding]:
-        counts = count_by_shard(self.tensors)
-        number = len(self._paths)
-        there = max(counts.values(), default=0)
         return [
             Finding(
                 KINDS["shard-missing"],
                 path,
-                f"it is one of {number}, each of which alone lists what it holds; "
-                f"others hold up to {there} tensors",
+                f"it is one of {len(self._paths)} files; which tensors it holds is "
+                "listed nowhere else",
             )
             for shard, path in enumerate(self._paths)
             if shard not in self._files
@@ -234,7 +237,8 @@ class V1Files(TensorReader):
     def _data(self, tensor: V1Tensor, stored: StoredSlice) -> Data:
         """The encoded values of a slice, after the checks that need no NumPy."""
         with limits_of(self._paths[stored.shard]):
-            value = self._tables[stored.shard].get(stored.key)
+            key = slice_key(tensor.name, stored.extents)
+            value = self._tables[stored.shard].get(key)
         if value is None:
             raise FormatError("values that are listed are not there")
         saved = parse_saved_slice(value)

@@ -8,17 +8,17 @@ Every file lists the slices in it, with dtype and shape of the whole tensor
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from legacy_restore.checkpoint import dtypes
 from legacy_restore.checkpoint.faults import faults_of
 from legacy_restore.checkpoint.slices import (
+    Extent,
     TensorSlice,
     any_overlap,
     count_elements,
     part_of,
     reaches_beyond,
-    slice_key,
 )
 from legacy_restore.checkpoint.v1_entries import SavedTensor
 from legacy_restore.checkpoint.wire import FormatError
@@ -30,12 +30,12 @@ class StoredSlice(NamedTuple):
     Attributes:
       part: Which part of the tensor it is.
       shard: Number of the file.
-      key: Its key in that file's table.
+      extents: How the file declares that part, of which its key is made.
     """
 
     part: TensorSlice
     shard: int
-    key: bytes
+    extents: Tuple[Extent, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,15 +106,6 @@ def collect_tensors(files: Iterable[Listed]) -> Dict[str, V1Tensor]:
     }
 
 
-def count_by_shard(tensors: Mapping[str, V1Tensor]) -> Dict[int, int]:
-    """Returns how many tensors each file has slices of, by its number."""
-    found: Dict[int, int] = {}
-    for tensor in tensors.values():
-        for shard in {stored.shard for stored in tensor.stored}:
-            found[shard] = found.get(shard, 0) + 1
-    return found
-
-
 def _check_same(first: SavedTensor, tensor: SavedTensor) -> None:
     if (first.dtype, first.shape) != (tensor.dtype, tensor.shape):
         raise FormatError(
@@ -138,11 +129,13 @@ def _slices_of(tensor: SavedTensor, shard: int) -> List[StoredSlice]:
             raise FormatError(
                 f"a slice of {_text(tensor.name)!r} reaches beyond its shape"
             )
-        found.append(StoredSlice(part, shard, slice_key(tensor.name, extents)))
+        found.append(StoredSlice(part, shard, extents))
     return found
 
 
 def _check_slices(name: bytes, slices: List[StoredSlice]) -> None:
+    if len(slices) == 1:
+        return
     parts = [one.part for one in slices]
     full = [part for part in parts if count_elements(part.shape)]
     if any_overlap(full) or len(set(parts)) < len(parts):

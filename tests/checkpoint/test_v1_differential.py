@@ -6,6 +6,7 @@ import pytest
 from legacy_restore.checkpoint import open_checkpoint
 from tests.checkpoint import golden
 from tests.checkpoint.builders import SNAPPY, pairs_of, strings, table
+from tests.checkpoint.v1_builders import small_v1
 
 tf = pytest.importorskip("tensorflow.compat.v1")
 
@@ -162,6 +163,38 @@ def test_blocks_that_are_compressed_afterwards(path, pairs_per_block):
     )
     assert path.read_bytes() != before
     assert_equal(path, tensors)
+
+
+def values_in(prefix):
+    with open_checkpoint(prefix) as checkpoint:
+        return [(key, checkpoint[key]) for key in checkpoint]
+
+
+# Else the files that these tests build would prove nothing about damaged ones.
+@pytest.mark.parametrize(
+    "layout", [{}, {"restart_interval": 1}, {"pairs_per_block": 2}]
+)
+def test_built_files_are_tensorflows_too(path, layout):
+    small_v1(path, **layout)
+    assert_equal(path, values_in(path))
+
+
+@pytest.mark.parametrize("prefix", [one for one in golden.prefixes() if "_v1" in one])
+def test_golden_files_are_what_tensorflow_reads(prefix):
+    with open_checkpoint(golden.path_of(prefix)) as checkpoint:
+        found = checkpoint.prefix
+        plain = [
+            (entry.key, checkpoint[entry.key])
+            for entry in checkpoint.entries()
+            if not entry.dtype.startswith("q")
+        ]
+    theirs = read_by_tensorflow(found, plain)
+    assert len(plain) >= 4
+    for (key, value), other in zip(plain, theirs):
+        if value.dtype != object:
+            assert value.tobytes() == np.asarray(other).tobytes(), key
+        elif value.shape:
+            assert value.tolist() == other.tolist(), key
 
 
 def test_slices_over_two_files(tmp_path):

@@ -286,6 +286,15 @@ def test_data_file_without_index_is_still_no_checkpoint(tmp_path):
     path = tmp_path / "model.ckpt.data-00000-of-00001"
     path.write_bytes(bytes(100))
     assert "without index" in refused(path).message
+    small_v1(tmp_path / "model.ckpt")  # Whose it is not.
+    assert "without index" in refused(path).message
+
+
+def test_file_that_is_called_like_a_pattern_is_a_file(tmp_path):
+    path = small_v1(tmp_path / "m-?????-of-00002")
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.paths() == [path]
+        assert len(checkpoint) == 5
 
 
 def test_relative_paths_are_relative(run, monkeypatch):
