@@ -17,18 +17,23 @@ class Expected(NamedTuple):
     contents: Any
 
 
-def prefixes() -> List[str]:
-    """The prefixes of all golden checkpoints, relative to their folder.
+def prefixes(of_format: str = "") -> List[str]:
+    """The prefixes of all golden checkpoints, or of a format, relative to their folder.
 
     Of V1 files in shards it is what their names have in common.
     """
     described = sorted(FOLDER.glob("**/expected*.json"))
-    return [
+    found = [
         (path.parent / ("model.ckpt" + path.stem[len("expected") :]))
         .relative_to(FOLDER)
         .as_posix()
         for path in described
     ]
+    return [one for one in found if of_format in ("", _format_of(one))]
+
+
+def _format_of(prefix: str) -> str:
+    return "V2" if (FOLDER / (prefix + ".index")).exists() else "V1"
 
 
 def path_of(prefix: str) -> str:

@@ -349,11 +349,12 @@ def test_damaged_block_is_given_with_its_fault_and_the_others_whole(open_file):
     sound = list(read_blocks(open_file(bytes(data))))
     assert [one.fault for one in sound] == [None] * len(sound)
     assert [(k, v) for one in sound for k, v in one.pairs] == PAIRS
-    data[sound[1].offset + sound[1].size + 1] ^= 1  # Of its checksum.
+    damaged = sound[1].handle
+    data[damaged.offset + damaged.size + 1] ^= 1  # Of its checksum.
     found = list(read_blocks(open_file(bytes(data))))
     assert found[0] == sound[0]
     assert found[2:] == sound[2:]
     assert isinstance(found[1].fault, FormatError)
     assert found[1].pairs == sound[1].pairs
-    with pytest.raises(FormatError, match=f"byte {sound[1].offset}: does not match"):
+    with pytest.raises(FormatError, match=f"byte {damaged.offset}: does not match"):
         list(read_table(open_file(bytes(data))))

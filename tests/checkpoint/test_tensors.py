@@ -1,6 +1,5 @@
 """Tests of the contents of tensors."""
 
-import dataclasses
 import sys
 
 import numpy as np
@@ -116,7 +115,7 @@ def test_reading_takes_no_more_memory_than_the_tensor(stored, is_big_endian):
 @pytest.mark.parametrize("array", [np.arange(9.0), WORDS], ids=["numbers", "strings"])
 def test_checksum_that_is_not_that_of_the_bytes_is_a_fault(stored, array):
     file, entry = stored(array)
-    entry = dataclasses.replace(entry, crc32c=entry.crc32c ^ 1)
+    entry = entry._replace(crc32c=entry.crc32c ^ 1)
     with pytest.raises(FormatError):
         tensors.read_tensor(file, entry, False)
 
@@ -128,7 +127,7 @@ def test_checksum_that_is_not_that_of_the_bytes_is_a_fault(stored, array):
 )
 def test_range_beyond_the_file_is_refused_before_anything_is_allocated(stored, change):
     file, entry = stored(np.arange(9.0))
-    entry = dataclasses.replace(entry, **change)
+    entry = entry._replace(**change)
     with memory_below(1 << 20), pytest.raises(FormatError):
         tensors.read_tensor(file, entry, False)
 
@@ -136,7 +135,7 @@ def test_range_beyond_the_file_is_refused_before_anything_is_allocated(stored, c
 @pytest.mark.parametrize("count", [0, 3, 5, 10**12])
 def test_other_number_of_strings_than_stored_is_refused(stored, count):
     file, entry = stored(WORDS)
-    entry = dataclasses.replace(entry, shape=(count,))
+    entry = entry._replace(shape=(count,))
     with memory_below(1 << 20), pytest.raises(FormatError):
         tensors.read_tensor(file, entry, False)
 
@@ -145,15 +144,13 @@ def test_strings_cut_short_are_refused_at_every_length(stored):
     file, entry = stored(WORDS)
     for size in range(entry.size):
         with pytest.raises(FormatError):
-            tensors.read_tensor(file, dataclasses.replace(entry, size=size), False)
+            tensors.read_tensor(file, entry._replace(size=size), False)
 
 
 def test_bytes_behind_the_last_string_are_refused(stored):
     file, entry = stored(WORDS)
     crc = checksum.extend(checksum.unmask(entry.crc32c), b"behind")
-    longer = dataclasses.replace(
-        entry, size=entry.size + len(b"behind"), crc32c=checksum.mask(crc)
-    )
+    longer = entry._replace(size=entry.size + len(b"behind"), crc32c=checksum.mask(crc))
     assert tensors.read_tensor(file, entry, False).shape == WORDS.shape
     with pytest.raises(FormatError):
         tensors.read_tensor(file, longer, False)

@@ -78,7 +78,7 @@ def flip(path, position):
 def test_sound_checkpoints_are_sound(name):
     report = verify_checkpoint(golden.path_of(name))
     assert report.ok
-    assert report.findings == ()
+    assert {one.id for one in report.findings} <= {"location-resolved"}
     assert [row.key for row in report.rows] == sorted(golden.expected_of(name))
     assert set(statuses(report).values()) == {"ok"}
     report.raise_if_failed()
@@ -270,7 +270,8 @@ def damage_block(prefix, key, at="checksum"):
     (found,) = [
         one for one in blocks_of(prefix) if key in [pair.key for pair in one.pairs]
     ]
-    flip(prefix + ".index", found.offset + (found.size + 3 if at == "checksum" else 0))
+    inside = found.handle.size + 3 if at == "checksum" else 0
+    flip(prefix + ".index", found.handle.offset + inside)
 
 
 def test_damaged_block_costs_what_it_lists(prefix):

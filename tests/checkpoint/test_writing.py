@@ -146,7 +146,9 @@ def test_golden_checkpoints_are_written_again(prefix, shards, tmp_path):
             for key, entry in kept.items():
                 found = copy.entry(key)
                 assert (found.dtype, found.shape) == (entry.dtype, entry.shape)
-                assert (found.slices, found.nbytes) == (entry.slices, entry.nbytes)
+                assert found.slices == entry.slices
+                if source.format == "V2":  # V1 lists no sizes of strings.
+                    assert found.nbytes == entry.nbytes
 
 
 def test_slices_that_are_not_all_there_stay_so(tmp_path):
