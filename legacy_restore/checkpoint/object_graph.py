@@ -27,7 +27,7 @@ import dataclasses
 import itertools
 from typing import List, NamedTuple, Optional, Tuple
 
-from legacy_restore.checkpoint.wire import FormatError, read_fields
+from legacy_restore.checkpoint.wire import FormatError, read_fields, read_varint
 
 # An object takes about a hundred times the memory of its shortest encoding. The largest
 # models have some ten thousand objects, each with a dozen names.
@@ -158,6 +158,13 @@ def _parse_node(data: bytes, room: int) -> ObjectNode:
 
 
 def _parse_child(data: bytes) -> Child:
+    # Nearly all of a graph are names of children, written like this: number and name.
+    if data[:1] == b"\x08":
+        node, position = read_varint(data, 1)
+        if data[position : position + 1] == b"\x12":
+            length, position = read_varint(data, position + 1)
+            if position + length == len(data) and node < 1 << 31:
+                return Child(_text(data[position:]), node)
     node = 0
     name = b""
     for field in read_fields(data):

@@ -87,6 +87,11 @@ class ObjectPaths:
             )
         return None if self._depths[number] is None else self._joined(number)
 
+    def length(self, number: int) -> Optional[int]:
+        """Returns the characters of the shortest path, without making it."""
+        is_reached = self._depths[number] is not None or number in self._slots
+        return self._lengths[number] if is_reached else None
+
     def all(self, number: int) -> List[str]:
         """Returns the paths of a node that visit no other node twice.
 
@@ -144,7 +149,9 @@ class ObjectPaths:
                 if slot not in self._slots:
                     self._slots[slot] = (original, optimizer, name)
                     ends = self._lengths[original] + self._lengths[optimizer]
-                    self._lengths[slot] = ends + len(name) + len("/.OPTIMIZER_SLOT//")
+                    self._lengths[slot] = (
+                        ends + len(escape(name)) + len("/.OPTIMIZER_SLOT//")
+                    )
 
     def _joined(self, number: int) -> str:
         names: List[str] = []

@@ -15,6 +15,9 @@ from legacy_restore.checkpoint.tensor_entry import OBJECT_GRAPH_KEY
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
 
+# Messages are made for every tensor, so that none may repeat what is very long.
+_MAX_SHOWN = 1_000
+
 # What stands between the path of an object and the name of what it saves.
 _ATTRIBUTES = "/.ATTRIBUTES/"
 
@@ -107,6 +110,13 @@ class ObjectGraph:
     def path(self, node: int) -> Optional[str]:
         """Returns the shortest path of an object, None if no way leads to it."""
         return self._paths.shortest(node)
+
+    def short_path(self, node: int) -> str:
+        """Returns the shortest path as it may stand in a message, else the number."""
+        length = self._paths.length(node)
+        if length is None or length > _MAX_SHOWN:
+            return f"object {node}"
+        return self.path(node) or "the root"
 
     def paths(self, node: int) -> List[str]:
         """Returns the paths of an object, the shortest first.

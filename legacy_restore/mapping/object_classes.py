@@ -38,6 +38,8 @@ _ALL_VARIABLES = "_variables"
 _WEIGHTS = "_trainable_variables"
 _AVERAGES = "_model_variables_moving_average"
 _POWER = re.compile(r"beta[12]_power(?:_\d+)?")
+# A variable's name is compared with that of each of its slots.
+_MAX_NAME = 1_000
 _NUMBERED = re.compile(r"_\d+$")
 
 
@@ -123,7 +125,7 @@ class _Classes:
             key = self._key_of.get(slot.variable)
             if key is None or key in self.found:
                 continue
-            original = self._name_of(slot.original)
+            original = self._objects.short_path(slot.original)
             optimizer = self._optimizer(slot.optimizer, key, slot.name, slot.original)
             self.found[key] = Classified(
                 TensorClass.SLOT, f"{slot.name} of {original}", optimizer
@@ -142,7 +144,7 @@ class _Classes:
     def _scalar(
         self, entry: TensorEntry, name: str, node: int, optimizer: int
     ) -> Optional[Classified]:
-        reason = f"{name.lstrip('_')} of {self._path(optimizer)}"
+        reason = f"{name.lstrip('_')} of {self._objects.short_path(optimizer)}"
         if entry.dtype in INTEGERS:
             return Classified(TensorClass.STEP, reason)
         if not entry.dtype.startswith(("float", "bfloat")):
@@ -187,11 +189,11 @@ class _Classes:
         if one.name == _ALL_VARIABLES:
             return Classified(
                 TensorClass.SLOT,
-                f"a variable of {self._path(optimizer)}",
+                f"a variable of {self._objects.short_path(optimizer)}",
                 self._optimizer(optimizer, key, "", None),
             )
         if original is not None:
-            of = self._full_name(original) or self._name_of(original)
+            of = self._full_name(original) or self._objects.short_path(original)
         else:
             # Keras of TensorFlow 2.11 and later: <optimizer>/<slot>/<variable>.
             rest = own.split("/", 2)[-1]
@@ -217,15 +219,9 @@ class _Classes:
         names = {child.name for child in self._objects.nodes[number].children}
         if names >= _KERAS_LISTS and "/" in own:  # adam/dense_kernel_momentum.
             return own.partition("/")[0]
-        return self._objects.path(number) or None
+        return self._objects.short_path(number) if number else None
 
     def _full_name(self, number: int) -> str:
         key = self._key_of.get(number)
-        return "" if key is None else self._objects.tensors[key].full_name or ""
-
-    def _name_of(self, number: int) -> str:
-        path = self._objects.path(number)
-        return f"object {number}" if path is None else path or "the root"
-
-    def _path(self, number: int) -> str:
-        return self._objects.path(number) or "the root"
+        name = "" if key is None else self._objects.tensors[key].full_name or ""
+        return name if len(name) <= _MAX_NAME else ""

@@ -60,6 +60,23 @@ def test_names_are_any_bytes():
 
 
 @pytest.mark.parametrize(
+    "content, expected",
+    [
+        (number(1, 0) + message(2, b"w"), Child("w", 0)),
+        (message(2, b"w"), Child("w", 0)),
+        (number(1, 0), Child("", 0)),
+        (message(2, b"w") + number(1, 0), Child("w", 0)),
+        (number(1, 5) + message(2, b"w") + number(1, 0), Child("w", 0)),
+        (number(1, 0) + message(2, b"w") + number(7, 300), Child("w", 0)),
+        (number(1, 0) + message(2, b"v" * 300), Child("v" * 300, 0)),
+    ],
+)
+def test_children_are_decoded_in_whatever_order_they_stand(content, expected):
+    (node,) = parse_object_graph(message(1, message(1, content)))
+    assert node.children == (expected,)
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",

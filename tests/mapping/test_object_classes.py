@@ -4,6 +4,7 @@ import pytest
 
 from legacy_restore.checkpoint.objects import decode_objects
 from legacy_restore.mapping.classify import Classified, TensorClass, classify
+from tests.checkpoint.builders import memory_below
 from tests.checkpoint.object_builders import VALUE, child, graph, slot, variable
 from tests.planning.specs import entry
 
@@ -193,3 +194,19 @@ def test_optimizers_that_share_one_list_are_not_walked_for_each():
     optimizers = [[child("_variables", 1), child("_iterations", 1)]] * count
     data = graph([child(str(n), n + 2) for n in range(count)], elements, *optimizers)
     assert classes(data) == {}
+
+
+def test_names_of_any_length_are_not_repeated_for_each_tensor():
+    count, name = 200, "n" * 1_000_000
+    slots = [slot(count + 2, "m", one + 2) for one in range(count)]
+    data = graph(
+        [child(name, 1), *(child(str(one), one + 2) for one in range(count))],
+        [*(child(str(one), one + 2) for one in range(count)), *slots],
+        *([variable(str(one))] for one in range(count)),
+        [variable("w", name)],
+    )
+    with memory_below(60 << 20):
+        found = classes(data, ("w", [3]), *((str(one), []) for one in range(count)))
+    assert found["0"] == Classified(
+        TensorClass.SLOT, f"m of object {count + 2}", "object 1"
+    )
