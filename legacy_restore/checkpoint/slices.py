@@ -105,6 +105,11 @@ def reaches_beyond(part: TensorSlice, whole: Sequence[int]) -> bool:
     return any(end > size for end, size in zip(ends, whole))
 
 
+def whole_part(shape: Sequence[int]) -> TensorSlice:
+    """Returns the part of a tensor that is all of it."""
+    return TensorSlice((0,) * len(shape), tuple(shape))
+
+
 def count_stored(whole: Sequence[int], parts: Sequence[TensorSlice]) -> int:
     """Returns how many elements of a tensor are stored.
 

@@ -16,7 +16,11 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import dtypes
 from legacy_restore.checkpoint.checkpoint import Checkpoint
 from legacy_restore.checkpoint.slice_specs import as_slices, is_whole
-from legacy_restore.checkpoint.slices import TensorSlice, count_elements
+from legacy_restore.checkpoint.slices import (
+    TensorSlice,
+    count_elements,
+    whole_part,
+)
 from legacy_restore.checkpoint.storable import (
     NotStorableError,
     storable,
@@ -116,7 +120,7 @@ class ArraySource(Source):
     def _slices_of(self, key: str, shape: Tuple[int, ...]) -> Tuple[TensorSlice, ...]:
         if key in self.slices:
             return as_slices(self.slices[key], shape)
-        return (_whole(shape),)
+        return (whole_part(shape),)
 
 
 class CheckpointSource(Source):
@@ -132,7 +136,7 @@ class CheckpointSource(Source):
             raise NotStorableError(f"dtype {entry.dtype} has no NumPy counterpart")
         dtype = stored_dtype(found, self.dtype_names.get(key))
         if key not in self.slices:
-            slices = entry.slices or (_whole(entry.shape),)
+            slices = entry.slices or (whole_part(entry.shape),)
             return _planned(entry, dtype, slices)
         if not entry.is_complete:
             raise NotStorableError("only part of it is in the file to be sliced")
@@ -153,10 +157,6 @@ class CheckpointSource(Source):
 def _cut(array: np.ndarray, part: TensorSlice) -> np.ndarray:
     """The values of a slice; of a scalar that is all of it, NumPy would take it out."""
     return array if is_whole(part, array.shape) else array[part.as_index()]
-
-
-def _whole(shape: Tuple[int, ...]) -> TensorSlice:
-    return TensorSlice((0,) * len(shape), tuple(shape))
 
 
 def _planned(

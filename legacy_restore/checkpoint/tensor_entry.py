@@ -9,6 +9,7 @@ from legacy_restore.checkpoint.slices import (
     TensorSlice,
     count_elements,
     count_stored,
+    whole_part,
 )
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -48,7 +49,7 @@ class TensorEntry:
     @property
     def parts(self) -> Tuple[TensorSlice, ...]:
         """The parts in which it is stored: its slices, or one that is all of it."""
-        return self.slices or (TensorSlice((0,) * len(self.shape), self.shape),)
+        return self.slices or (whole_part(self.shape),)
 
     @property
     def num_stored(self) -> int:

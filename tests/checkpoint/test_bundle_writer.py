@@ -52,7 +52,7 @@ def copy_raw(source, target):
     bundle.close()
 
 
-@pytest.mark.parametrize("prefix", golden.prefixes())
+@pytest.mark.parametrize("prefix", golden.prefixes("V2"))
 def test_golden_checkpoints_are_copied_byte_by_byte(prefix, tmp_path):
     source = golden.path_of(prefix)
     target = str(tmp_path / os.path.basename(prefix))
@@ -80,7 +80,7 @@ def has_abbreviated_slices(prefix):
 
 
 def test_most_golden_checkpoints_are_compared_with_their_index():
-    prefixes = [golden.path_of(prefix) for prefix in golden.prefixes()]
+    prefixes = [golden.path_of(prefix) for prefix in golden.prefixes("V2")]
     assert sum(not has_abbreviated_slices(one) for one in prefixes) >= 9
 
 
@@ -118,7 +118,7 @@ def test_slices_may_be_few_and_in_several_files(tmp_path):
         writer.finish()
     with open_checkpoint(tmp_path / "m") as checkpoint:
         assert [one.id for one in checkpoint.findings] == ["incomplete-tensor"]
-        parts = {part.start: list(v) for part, v in checkpoint.read_slices("w")}
+        parts = {part.start: list(v) for part, v in checkpoint.read_parts("w")}
         assert parts == {(2,): [3, 4], (0,): [1]}
         assert checkpoint.entry("w").shape == (4,)
         assert checkpoint.entry("x").slices == ()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import checksum, open_checkpoint
+from legacy_restore.checkpoint import TensorSlice, checksum, open_checkpoint
 from tests.checkpoint.builders import (
     BundleBuilder,
     parts_along,
@@ -307,3 +307,13 @@ def test_digest_of_an_incomplete_tensor_is_of_what_is_stored(tmp_path):
             digests.append(checkpoint.digest)
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
+
+
+def test_checksums_that_have_to_be_computed_are_those_of_the_whole(tmp_path):
+    table = np.arange(12, dtype=np.float32).reshape([4, 3])
+    builder = BundleBuilder(is_big_endian=True)
+    rows = parts_along(0, table.shape, [1, 3])
+    prefix = builder.add_sliced("w", table, rows).write(tmp_path / "m")
+    with open_checkpoint(prefix) as checkpoint:
+        whole = TensorSlice((0, 0), (4, 3))
+        assert checkpoint.slice_crcs("w") == {whole: checksum.tensor_crc(table)}

@@ -34,12 +34,10 @@ def test_what_must_not_happen_is_seen(monkeypatch):
         raise ZeroDivisionError("of the reader")
 
     seeds = runner.all_seeds
-    sound = runner._sound_values
     monkeypatch.setattr(runner, "all_seeds", lambda folder: seeds(folder)[:1])
     monkeypatch.setattr(runner, "_sound_values", lambda seed: {})
     figures = runner.run(0, range(40))
     assert any("other values" in failure.why for failure in figures.failures)
-    monkeypatch.setattr(runner, "_sound_values", sound)
     monkeypatch.setattr(runner, "inspect_location", crash)
     [first, *_] = runner.run(0, range(40)).failures
     assert "ZeroDivisionError" in first.why
