@@ -30,6 +30,7 @@ _CHUNK_ELEMENTS = 1 << 13
 _UINT64_MASK = (1 << 64) - 1
 _HALF = np.array([32], np.uint64)
 _LOWER_HALF = np.array([0xFFFFFFFF], np.uint64)
+_NONE = Fraction(0)
 _FAR_EXPONENT = 300  # Squares of what is between 2**-300 and 2**300 are all normal.
 
 
@@ -180,9 +181,13 @@ class Moments:
             values = np.ldexp(values, -exponent)
         factor = Fraction(2) ** exponent
         center = float(values.mean())
-        squares = Fraction(float(np.square(values - center).sum()))
-        mean = Fraction(center) * factor
-        self._merge(values.size, low, high, mean, squares * factor**2)
+        apart = values - center
+        # The center is a float64, and of numbers that lie close together next to the
+        # mean, not on it: by how much, their distances from it say.
+        beside = Fraction(float(apart.mean()))
+        squares = Fraction(float(np.square(apart).sum())) - beside**2 * values.size
+        mean = (Fraction(center) + beside) * factor
+        self._merge(values.size, low, high, mean, max(squares, _NONE) * factor**2)
 
     def _merge(
         self, size: int, low: Number, high: Number, mean: Fraction, squares: Fraction

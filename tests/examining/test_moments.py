@@ -77,6 +77,15 @@ def test_neighbours_far_from_zero_keep_their_deviation():
     assert (found.minimum, found.maximum) == (2**62, 2**62 + 1)
 
 
+def test_floats_close_together_and_far_from_zero_keep_their_deviation():
+    # Neighbours of 1e15 are 0.125 apart, and so is the mean of such numbers rounded.
+    array = 1e15 + np.random.RandomState(0).normal(0, 1, 1000)
+    found = of(array)
+    mean, variance, _ = exact(array.tolist())
+    assert found.mean == float(mean)
+    assert found.std == pytest.approx(math.sqrt(variance), rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_a_constant_has_no_deviation(dtype):
     array = np.full([1000], 0.1, dtype)
