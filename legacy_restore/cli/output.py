@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from legacy_restore import errors
+from legacy_restore.report.table import printable
 
 
 def make_printable(*streams: Any) -> None:
@@ -38,6 +39,10 @@ def print_json(data: Any) -> None:
 
 
 def log(text: str) -> None:
-    """Prints what is no result; with no standard error, nowhere."""
+    """Prints what is no result; with no standard error, nowhere.
+
+    Names of files and what stands in them must not be able to move the cursor.
+    """
     if sys.stderr is not None:
-        print(text, file=sys.stderr, flush=True)
+        shown = "\n".join(map(printable, text.split("\n")))
+        print(shown, file=sys.stderr, flush=True)

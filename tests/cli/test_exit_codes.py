@@ -96,6 +96,14 @@ def test_inspect_lists_the_keys_of_a_checkpoint_without_its_data_and_fails(tmp_p
     assert [finding["id"] for finding in found["findings"]] == ["shard-missing"]
 
 
+def test_an_error_shows_no_control_character_of_a_name_of_a_file(tmp_path):
+    (tmp_path / "mo\x1b[31mdel.index").write_bytes(b"")
+    done = run("inspect", str(tmp_path / "modl"))
+    assert done.returncode == 3
+    assert "mo\\x1b[31mdel" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 def test_a_refusal_is_one_and_shows_no_trace_of_tensorflow():
     swapped = ("--model=m=checkpoints/denoiser", "--builder=m=models:build_classifier")
     done = run("restore", *swapped)
