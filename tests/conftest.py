@@ -5,6 +5,7 @@ import pathlib
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # TensorFlow reads it when it is imported, which some test modules do at their top.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,6 +14,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # inherit that: tests that interrupt a program would wait for nothing.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says what else runs on the machine, and nothing of the code.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
