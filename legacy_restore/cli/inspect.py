@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.cli import inspect_views, output
 from legacy_restore.errors import exit_code_of
-from legacy_restore.examining.contents import contents_of
-from legacy_restore.examining.inspection import Inspection, inspect_location
+
+if TYPE_CHECKING:
+    from legacy_restore.examining.inspection import Inspection
 
 NAME = "inspect"
 HELP = "Show what is in a checkpoint or graph: keys, shapes, classes, totals, values."
@@ -39,6 +40,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _inspection(args: argparse.Namespace) -> Inspection:
+    # The other commands do without them.
+    from legacy_restore.checkpoint import open_checkpoint
+    from legacy_restore.examining.contents import contents_of
+    from legacy_restore.examining.inspection import Inspection, inspect_location
+
     if not inspect_views.are_asked_for(args):
         return inspect_location(args.location)
     # Who asks for some tensors did not ask for the graph.

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import Checkpoint
-from legacy_restore.examining.choosing import (
-    choose_keys,
-    choose_matching,
-    compile_patterns,
-)
-from legacy_restore.examining.class_totals import ClassTotals
-from legacy_restore.examining.contents import Contents
-from legacy_restore.examining.details import (
-    tensor_details,
-    tensor_details_and_values,
-)
-from legacy_restore.examining.scope_tree import (
-    DEFAULT_DEPTH,
-    MAX_DEPTH,
-    scope_tree,
-)
-from legacy_restore.examining.view import View
+
+# Each is for some views alone, and none for the other commands.
+if TYPE_CHECKING:
+    from legacy_restore.checkpoint import Checkpoint
+    from legacy_restore.examining.contents import Contents
+    from legacy_restore.examining.view import View
 
 _VIEWS = ("tree", "classes", "stats", "values")
 
@@ -57,8 +45,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--depth",
         metavar="N",
         type=int,
-        help=f"with --tree: levels of scopes, 1 to {MAX_DEPTH}; {DEFAULT_DEPTH} if "
-        "not given",
+        help="with --tree: levels of scopes, 1 to 64; 3 if not given",
     )
     view.add_argument(
         "--classes", action="store_true", help="only the totals of each class"
@@ -105,13 +92,18 @@ def check_flags(args: argparse.Namespace) -> None:
         )
     if args.depth is not None and not args.tree:
         raise errors.UsageError("--depth is the depth of --tree: give that too")
-    if args.depth is not None and not 1 <= args.depth <= MAX_DEPTH:
-        raise errors.UsageError(f"--depth is from 1 to {MAX_DEPTH}, not {args.depth}")
+    if args.depth is not None:
+        from legacy_restore.examining.scope_tree import check_depth
+
+        check_depth(args.depth)
     if args.values and not (args.key or args.grep):
         raise errors.UsageError(
             "--values shows the values of a few tensors: name them by --key or --grep"
         )
-    compile_patterns(args.grep)
+    if args.grep:
+        from legacy_restore.examining.choosing import compile_patterns
+
+        compile_patterns(args.grep)
 
 
 def view_of(
@@ -123,21 +115,30 @@ def view_of(
       KeyNotFoundError: The checkpoint lacks one of the keys.
       UsageError: The values of too many tensors are asked for.
     """
-    if args.key:
-        contents = choose_keys(checkpoint, contents, args.key)
-    contents = choose_matching(contents, args.grep)
+    if args.key or args.grep:
+        from legacy_restore.examining.choosing import choose_keys, choose_matching
+
+        if args.key:
+            contents = choose_keys(checkpoint, contents, args.key)
+        contents = choose_matching(contents, args.grep)
     if args.tree:
+        from legacy_restore.examining.scope_tree import DEFAULT_DEPTH, scope_tree
+
         depth = DEFAULT_DEPTH if args.depth is None else args.depth
         return scope_tree(contents, depth)
     if args.classes:
+        from legacy_restore.examining.class_totals import ClassTotals
+
         return ClassTotals(contents)
     if args.stats:
         # It imports NumPy, which takes longer than to list a checkpoint.
         from legacy_restore.examining.tensor_statistics import tensor_statistics
 
         return tensor_statistics(checkpoint, contents)
-    if args.values:
-        return tensor_details_and_values(checkpoint, contents)
-    if args.key:
-        return tensor_details(checkpoint, contents)
+    if args.values or args.key:
+        from legacy_restore.examining import details
+
+        if args.values:
+            return details.tensor_details_and_values(checkpoint, contents)
+        return details.tensor_details(checkpoint, contents)
     return contents

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from legacy_restore.checkpoint.verifying import verify_checkpoint
 from legacy_restore.cli import output
 from legacy_restore.errors import exit_code_of
 
@@ -25,6 +24,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what is damaged, what is not, and what can be saved."""
+    # The other commands do without it.
+    from legacy_restore.checkpoint.verifying import verify_checkpoint
+
     report = verify_checkpoint(args.location)
     if args.json:
         output.print_json(report.to_json())

@@ -17,7 +17,8 @@ from typing import (
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, Location, TensorEntry
 from legacy_restore.checkpoint.directory import step_of
-from legacy_restore.graphdef.files import META_SUFFIX, read_writer
+from legacy_restore.checkpoint.graph_files import META_SUFFIX
+from legacy_restore.graphdef.meta_info import read_writer
 from legacy_restore.mapping.classify import Classified, TensorClass, classify
 from legacy_restore.report.findings import Finding
 

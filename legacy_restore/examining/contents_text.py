@@ -7,9 +7,15 @@ from typing import List, Sequence, Union
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.examining.contents import ClassTotal, Contents, ContentsRow
 from legacy_restore.mapping.classify import Classified
-from legacy_restore.report.findings import Finding
-from legacy_restore.report.refusal import finding_lines
-from legacy_restore.report.table import align, human_bytes, printable, type_text
+from legacy_restore.report.refusal import finding_blocks
+from legacy_restore.report.table import (
+    align,
+    count_text,
+    human_bytes,
+    in_blocks,
+    printable,
+    type_text,
+)
 
 _INDENT = "  "
 
@@ -22,29 +28,12 @@ def contents_text(contents: Contents) -> str:
     return in_blocks([*blocks, *finding_blocks(contents.findings)])
 
 
-def in_blocks(blocks: Sequence[Sequence[str]]) -> str:
-    """Returns blocks of lines as one text, an empty line between them."""
-    return "\n\n".join("\n".join(lines) for lines in blocks)
-
-
-def finding_blocks(findings: Sequence[Finding]) -> List[List[str]]:
-    """Returns the lines of each finding."""
-    return [
-        [
-            f"{finding.severity.value}: {finding.kind.title}",
-            *finding_lines([finding], _INDENT),
-            *([f"{_INDENT}try: {printable(finding.hint)}"] if finding.hint else []),
-        ]
-        for finding in findings
-    ]
-
-
 def head_lines(contents: Contents) -> List[str]:
     """Returns what every view of a checkpoint begins with."""
     step = "no step in its name" if contents.step is None else f"step {contents.step}"
-    count = _count(contents.total.tensors, "tensor")
+    count = count_text(contents.total.tensors, "tensor")
     if contents.chosen_of is not None:
-        count = f"{contents.total.tensors:,} of " + _count(
+        count = f"{contents.total.tensors:,} of " + count_text(
             contents.chosen_of.tensors, "tensor"
         )
     written_by = (
@@ -113,7 +102,7 @@ def stored_type(entry: TensorEntry) -> str:
     """Returns dtype and shape, and how a tensor is stored if not in one piece."""
     text = type_text(entry.dtype, entry.shape)
     if entry.slices:
-        text += f" in {_count(len(entry.slices), 'slice')}"
+        text += f" in {count_text(len(entry.slices), 'slice')}"
     return text if entry.is_complete else text + ", incomplete"
 
 
@@ -126,7 +115,3 @@ def to_the_right(cells: Sequence[str]) -> List[str]:
     """Returns cells of one width, as numbers stand."""
     width = max(map(len, cells))
     return [cell.rjust(width) for cell in cells]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -41,7 +41,7 @@ from legacy_restore.examining.renames import (
 from legacy_restore.examining.unreadable import READ_ERRORS, unreadable_findings
 from legacy_restore.mapping.rules import Rename, RenamedKeys, check_rules, rename_keys
 from legacy_restore.report.findings import KINDS, Finding
-from legacy_restore.report.table import cut_names
+from legacy_restore.report.table import count_text, cut_names
 
 _log = logging.getLogger("legacy_restore")
 
@@ -213,7 +213,7 @@ class _Diff:
             self.notes.append(
                 Finding(
                     KINDS["ambiguous-rename"],
-                    f"{len(names)} key" + ("" if len(names) == 1 else "s"),
+                    count_text(len(names), "key"),
                     message + cut_names(names),
                 )
             )
@@ -261,7 +261,7 @@ def _waived(rows: Sequence[DiffRow]) -> List[Finding]:
     names = [row.key for row in rows if row.status is DiffStatus.WITHIN]
     if not names:
         return []
-    count = f"{len(names)} tensor" + ("" if len(names) == 1 else "s")
+    count = count_text(len(names), "tensor")
     return [Finding(KINDS["within-tolerance"], count, cut_names(names))]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import List, Optional
 
 from legacy_restore.examining.compare import ValueDifference
-from legacy_restore.examining.contents_text import finding_blocks, in_blocks
 from legacy_restore.examining.diff_report import (
     ComparedBy,
     DiffReport,
@@ -14,7 +13,8 @@ from legacy_restore.examining.diff_report import (
     DiffStatus,
     entry_text,
 )
-from legacy_restore.report.table import align
+from legacy_restore.report.refusal import finding_blocks
+from legacy_restore.report.table import align, count_text, in_blocks
 
 _INDENT = "  "
 
@@ -31,7 +31,7 @@ def diff_text(report: DiffReport) -> str:
 
 
 def _side(name: str, side: DiffSide) -> List[str]:
-    count = f"{side.tensors:,} tensor" + ("" if side.tensors == 1 else "s")
+    count = count_text(side.tensors, "tensor")
     return [name, side.location.prefix, f"format {side.format}", count]
 
 
@@ -71,9 +71,9 @@ def _counts(report: DiffReport) -> List[str]:
         for status in DiffStatus
         if report.with_status(status)
     ]
-    text = f"{len(report.rows):,} tensors: {', '.join(counts)}"
-    if not report.rows:
-        text = "0 tensors"
+    text = count_text(len(report.rows), "tensor")
+    if counts:
+        text += f": {', '.join(counts)}"
     lines = [text]
     trusted = _by_checksums(report)
     if trusted is not None:

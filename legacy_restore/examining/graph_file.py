@@ -7,18 +7,12 @@ import os
 from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from legacy_restore.examining.graph_summary import GraphSummary, summarise
-from legacy_restore.graphdef.files import (
-    META_SUFFIX,
-    SAVED_MODEL_FILE,
-    GraphFormat,
-    read_saved_graph,
-)
+from legacy_restore.graphdef.files import GraphFormat, read_saved_graph
+from legacy_restore.graphdef.locating import BUNDLE_FILE
 from legacy_restore.report.findings import KINDS, Finding
 
 HUB_FILE = "tfhub_module.pb"
-BUNDLE_FILE = "export" + META_SUFFIX
 _ASSETS = "assets"
-_STATE_FILE = "checkpoint"
 
 # A folder of assets holds a few vocabularies; beyond this it is not looked through.
 _MAX_LISTED = 100_000
@@ -63,6 +57,11 @@ class GraphFile:
     assets: Tuple[Tuple[AssetRow, ...], ...]
 
     @property
+    def is_alone(self) -> bool:
+        """Whether no checkpoint can belong to it: a ``GraphDef`` names none."""
+        return self.kind == GraphFormat.GRAPH.value
+
+    @property
     def needs_checkpoint(self) -> bool:
         """Whether it is of no use without a checkpoint.
 
@@ -87,7 +86,7 @@ class GraphFile:
             Finding(KINDS["asset-missing"], name, f"it is not in {folder}")
             for name in missing
         ]
-        if self.kind == GraphFormat.GRAPH.value and self.graphs[0].variables:
+        if self.is_alone and self.graphs[0].variables:
             found.append(_not_frozen(self.path, len(self.graphs[0].variables)))
         return tuple(found)
 
@@ -178,23 +177,3 @@ def _listed(directory: str) -> FrozenSet[str]:
             if len(found) == _MAX_LISTED:
                 return frozenset(found)
     return frozenset(found)
-
-
-def find_graph_file(given: str) -> Optional[str]:
-    """Returns the file of saved graphs that a location names, or None.
-
-    A directory with a SavedModel or a session bundle names its graph; a training
-    directory, a prefix and a file of tensors name a checkpoint.
-    """
-    if os.path.isdir(given):
-        names = [SAVED_MODEL_FILE, SAVED_MODEL_FILE + "txt"]
-        # With a state file it is a training run, of which some model is called so.
-        if not os.path.isfile(os.path.join(given, _STATE_FILE)):
-            names.append(BUNDLE_FILE)
-        for name in names:
-            path = os.path.join(given, name)
-            if os.path.isfile(path):
-                return path
-        return None
-    is_graph = given.endswith((META_SUFFIX, ".pb", ".pbtxt"))
-    return given if is_graph and os.path.isfile(given) else None

@@ -10,9 +10,11 @@ from legacy_restore.examining.graph_variables import GraphVariable
 from legacy_restore.graphdef.model import Shape, Signature, TensorInfo
 from legacy_restore.report.table import (
     align,
+    count_text,
     cut,
     cut_names,
     human_bytes,
+    in_blocks,
     printable,
     type_text,
 )
@@ -35,12 +37,7 @@ def graph_file_text(file: GraphFile) -> str:
         if len(file.graphs) > 1:
             blocks.append([f"graph {number + 1} of {len(file.graphs)}"])
         blocks += _graph_blocks(graph, assets)
-    return "\n\n".join("\n".join(lines) for lines in blocks)
-
-
-def count_text(number: int, noun: str) -> str:
-    """Returns a number with its noun: ``1 node``, ``2 nodes``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return in_blocks(blocks)
 
 
 def _file_line(file: GraphFile) -> str:

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import Checkpoint, Location, open_checkpoint
+from legacy_restore.checkpoint import Location, open_checkpoint
+from legacy_restore.checkpoint.graph_files import META_SUFFIX
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.examining.contents import Contents, contents_of
-from legacy_restore.examining.contents_text import finding_blocks
-from legacy_restore.examining.graph_file import (
-    GraphFile,
-    find_graph_file,
-    read_graph_file,
-)
-from legacy_restore.graphdef.files import META_SUFFIX, TEXT_SUFFIX, GraphFormat
+from legacy_restore.graphdef.locating import TEXT_SUFFIX, find_graph_file
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import finding_blocks
+from legacy_restore.report.table import in_blocks
 
-Look = Callable[[Checkpoint], Any]
-"""Makes of an open checkpoint a report with ``findings``, ``to_json`` and a text."""
+if TYPE_CHECKING:
+    from legacy_restore.examining.graph_file import GraphFile
+    from legacy_restore.examining.view import View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Inspection:
 
     given: str
     graph: Optional[GraphFile]
-    contents: Optional[Any]
+    contents: Union[Contents, View, None]
     more_findings: Tuple[Finding, ...] = ()
 
     @property
@@ -64,9 +62,8 @@ class Inspection:
             data = {**nothing.to_json(), "prefix": None, "format": None}
         else:
             data = self.contents.to_json()
-        findings = data.pop("findings")
-        if self.graph is not None or self.more_findings:
-            findings = [finding.to_json() for finding in self.findings]
+        del data["findings"]  # They stand at the end, with those of the graph.
+        findings = [finding.to_json() for finding in self.findings]
         graph = None if self.graph is None else self.graph.to_json()
         return {**data, "ok": self.ok, "graph": graph, "findings": findings}
 
@@ -75,17 +72,16 @@ class Inspection:
         parts = [str(one) for one in (self.graph, self.contents) if one is not None]
         of_graph = () if self.graph is None else self.graph.findings
         blocks = finding_blocks([*of_graph, *self.more_findings])
-        return "\n\n".join([*parts, *("\n".join(lines) for lines in blocks)])
+        return in_blocks([*([part] for part in parts), *blocks])
 
 
-def inspect_location(location: LocationLike, look: Look = contents_of) -> Inspection:
+def inspect_location(location: LocationLike) -> Inspection:
     """Looks at what is at a location; no TensorFlow.
 
     Args:
       location: Whatever ``open_checkpoint`` takes, or a file or directory of saved
         graphs: ``.meta``, ``saved_model.pb``, a frozen ``GraphDef``, a SavedModel, a
         TF-Hub module of TensorFlow 1, a session bundle.
-      look: What to make of the open checkpoint.
 
     Raises:
       LocationError: Nothing is there.
@@ -95,17 +91,24 @@ def inspect_location(location: LocationLike, look: Look = contents_of) -> Inspec
     given = os.fsdecode(os.fspath(location))
     path = find_graph_file(given)
     if path is None:
-        return _of_checkpoint(given, look)
+        return _of_checkpoint(given)
     try:
-        graph = read_graph_file(path)
+        graph = _read_graph(path)
     except errors.CheckpointError as error:
-        return _without_graph(given, path, error, look)
-    return _with_graph(given, graph, look)
+        return _without_graph(given, path, error)
+    return _with_graph(given, graph)
 
 
-def _of_checkpoint(given: str, look: Look) -> Inspection:
+def _read_graph(path: str) -> GraphFile:
+    # The decoder of graphs takes longer to load than a checkpoint to list.
+    from legacy_restore.examining.graph_file import read_graph_file
+
+    return read_graph_file(path)
+
+
+def _of_checkpoint(given: str) -> Inspection:
     try:
-        return Inspection(given, None, _looked_at(given, look))
+        return Inspection(given, None, _looked_at(given))
     except (errors.LocationError, errors.UnsupportedCheckpointError):
         # Perhaps a GraphDef without suffix, or a prefix of which only .meta is left.
         beside = given + META_SUFFIX
@@ -113,21 +116,21 @@ def _of_checkpoint(given: str, look: Look) -> Inspection:
         if not os.path.isfile(path):
             raise
         try:
-            graph = read_graph_file(path)
+            graph = _read_graph(path)
         except errors.CheckpointError:
             graph = None
         if graph is None:
             raise
-        return _with_graph(given, graph, look)
+        return _with_graph(given, graph)
 
 
-def _looked_at(given: str, look: Look) -> Any:
+def _looked_at(given: str) -> Contents:
     with open_checkpoint(given) as checkpoint:
-        return look(checkpoint)
+        return contents_of(checkpoint)
 
 
-def _with_graph(given: str, graph: GraphFile, look: Look) -> Inspection:
-    if graph.kind == GraphFormat.GRAPH.value:
+def _with_graph(given: str, graph: GraphFile) -> Inspection:
+    if graph.is_alone:
         return Inspection(given, graph, None)
     try:
         checkpoint = open_checkpoint(given)
@@ -137,15 +140,13 @@ def _with_graph(given: str, graph: GraphFile, look: Look) -> Inspection:
             return Inspection(given, graph, None)
         return Inspection(given, graph, None, error.findings)
     with checkpoint:
-        return Inspection(given, graph, look(checkpoint))
+        return Inspection(given, graph, contents_of(checkpoint))
 
 
-def _without_graph(
-    given: str, path: str, error: errors.CheckpointError, look: Look
-) -> Inspection:
+def _without_graph(given: str, path: str, error: errors.CheckpointError) -> Inspection:
     """The checkpoint alone, where there is one, and why there is no graph."""
     try:
-        contents = _looked_at(given, look)
+        contents = _looked_at(given)
     except errors.LegacyRestoreError:
         raise error from None
     if not path.endswith(TEXT_SUFFIX):

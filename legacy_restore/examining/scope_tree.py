@@ -81,6 +81,16 @@ class ScopeTree(View):
         return [_scope_lines(self.scopes)]
 
 
+def check_depth(depth: int) -> None:
+    """Refuses a depth of which there can be no tree.
+
+    Raises:
+      UsageError: It is not from 1 to ``MAX_DEPTH``.
+    """
+    if not 1 <= depth <= MAX_DEPTH:
+        raise errors.UsageError(f"the depth is from 1 to {MAX_DEPTH}, not {depth}")
+
+
 def scope_tree(contents: Contents, depth: int = DEFAULT_DEPTH) -> ScopeTree:
     """Returns what a checkpoint holds by scope.
 
@@ -91,8 +101,7 @@ def scope_tree(contents: Contents, depth: int = DEFAULT_DEPTH) -> ScopeTree:
     Raises:
       UsageError: The depth is none.
     """
-    if not 1 <= depth <= MAX_DEPTH:
-        raise errors.UsageError(f"the depth is from 1 to {MAX_DEPTH}, not {depth}")
+    check_depth(depth)
     rows_of: Dict[Tuple[str, ...], List[ContentsRow]] = {}
     cut = set()
     for row in contents.rows:

@@ -7,12 +7,10 @@ import dataclasses
 from typing import Any, Dict, List, Tuple
 
 from legacy_restore.examining.contents import Contents
-from legacy_restore.examining.contents_text import (
-    finding_blocks,
-    head_lines,
-    in_blocks,
-)
+from legacy_restore.examining.contents_text import head_lines
 from legacy_restore.report.findings import Finding
+from legacy_restore.report.refusal import finding_blocks
+from legacy_restore.report.table import in_blocks
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,26 +16,17 @@ from typing import Optional, Tuple
 
 from legacy_restore.checkpoint.faults import corrupt, not_there, unsupported
 from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.graph_files import META_SUFFIX
 from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.graphdef.locating import SAVED_MODEL_FILE, TEXT_SUFFIX
 from legacy_restore.graphdef.messages import Message, Source
-from legacy_restore.graphdef.meta_graph import (
-    read_meta_graph,
-    read_meta_info,
-    read_saved_model,
-)
+from legacy_restore.graphdef.meta_graph import read_meta_graph, read_saved_model
 from legacy_restore.graphdef.model import MetaGraph
 from legacy_restore.graphdef.nodes import read_graph
-
-SAVED_MODEL_FILE = "saved_model.pb"
-META_SUFFIX = ".meta"
-TEXT_SUFFIX = ".pbtxt"
 
 # A field of the text format: `node {`, `saved_model_schema_version: 1`.
 _TEXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*[a-z_]+\s*(?::|\{)[\s\x21-\x7e]")
 _TEXT_BEGIN = 4096
-
-# Such as 1.8.0, 1.2.0-rc2, 0.12.head.
-_VERSION = re.compile(r"\d{1,9}\.[\w.+-]{1,99}")
 
 
 class GraphFormat(enum.Enum):
@@ -84,29 +75,6 @@ def read_saved_graph(path: str) -> SavedGraph:
         raise corrupt(path, str(error)) from error
     finally:
         file.close()
-
-
-def read_writer(path: str) -> Optional[str]:
-    """Returns the version of the TensorFlow that wrote a ``.meta`` file.
-
-    Only the begin of the file is read. It is a courtesy: None where there is no such
-    file, where it cannot be read, or where it is older than the field (before 0.12).
-    """
-    try:
-        file = PositionedFile(path)
-    except (OSError, FormatError):
-        return None
-    try:
-        for part in Source(file).root().fields():
-            if part.number == 1:
-                version = str(read_meta_info(part.message()).get("tensorflow_version"))
-                return version if _VERSION.fullmatch(version) else None
-            break
-    except FormatError:
-        pass
-    finally:
-        file.close()
-    return None
 
 
 def _read(file: PositionedFile) -> SavedGraph:

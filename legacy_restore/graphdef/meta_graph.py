@@ -6,8 +6,6 @@ A ``.meta`` file is a ``MetaGraphDef``, a ``saved_model.pb`` a ``SavedModel``. O
     SavedModel    1 saved_model_schema_version  2 meta_graphs
     MetaGraphDef  1 meta_info_def  2 graph_def  3 saver_def  4 collection_def (map)
                   5 signature_def (map)  6 asset_file_def  7 object_graph_def
-    MetaInfoDef   1 meta_graph_version  2 stripped_op_list (OpList: 1 op; OpDef: 1 name)
-                  4 tags  5 tensorflow_version  6 tensorflow_git_version
     SaverDef      1 filename_tensor_name  2 save_tensor_name  3 restore_op_name
                   4 max_to_keep  5 sharded  7 version
 """
@@ -19,6 +17,7 @@ from typing import Any, Dict, List
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.graphdef.graph_collections import read_collection
 from legacy_restore.graphdef.messages import Message
+from legacy_restore.graphdef.meta_info import read_meta_info
 from legacy_restore.graphdef.model import (
     Asset,
     Collection,
@@ -105,38 +104,6 @@ def read_meta_graph(message: Message) -> MetaGraph:
         assets=tuple(dict.fromkeys(assets)),
         **found,
     )
-
-
-def read_meta_info(message: Message) -> Dict[str, Any]:
-    """Decodes a ``MetaInfoDef`` into fields of ``MetaGraph``.
-
-    Raises:
-      FormatError: It is none.
-    """
-    tags: List[str] = []
-    ops: List[str] = []
-    found: Dict[str, Any] = {}
-    for part in message.fields():
-        if part.number == 2:
-            ops += _read_op_names(part.message())
-        elif part.number == 4:
-            part.message().count()
-            tags.append(part.text())
-        elif part.number == 5:
-            found["tensorflow_version"] = part.text()
-        elif part.number == 6:
-            found["tensorflow_git_version"] = part.text()
-    return {"tags": tuple(tags), "op_names": tuple(sorted(ops)), **found}
-
-
-def _read_op_names(message: Message) -> List[str]:
-    return [
-        field.message().shared_text()
-        for part in message.fields()
-        if part.number == 1
-        for field in part.message().fields()
-        if field.number == 1
-    ]
 
 
 def _read_saver(message: Message) -> Saver:

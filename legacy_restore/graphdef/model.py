@@ -238,7 +238,6 @@ class MetaGraph:
       tags: Of a SavedModel, what this graph is for; may be empty.
       tensorflow_version: Version of the writer; empty before 0.12.
       tensorflow_git_version: What it was built from, as stored.
-      op_names: The operations that the writer knew this graph to use, sorted.
       saver: How it is restored, or None.
       collections: By key.
       signatures: By key.
@@ -250,7 +249,6 @@ class MetaGraph:
     tags: Tuple[str, ...] = ()
     tensorflow_version: str = ""
     tensorflow_git_version: str = ""
-    op_names: Tuple[str, ...] = ()
     saver: Optional[Saver] = None
     collections: Mapping[str, Collection] = dataclasses.field(default_factory=dict)
     signatures: Mapping[str, Signature] = dataclasses.field(default_factory=dict)

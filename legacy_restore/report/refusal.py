@@ -73,6 +73,18 @@ def finding_lines(findings: Sequence[Finding], indent: str) -> List[str]:
     return align(rows, indent) if rows else []
 
 
+def finding_blocks(findings: Sequence[Finding]) -> List[List[str]]:
+    """Returns the lines of each finding."""
+    return [
+        [
+            f"{finding.severity.value}: {finding.kind.title}",
+            *finding_lines([finding], _INDENT),
+            *([f"{_INDENT}try: {printable(finding.hint)}"] if finding.hint else []),
+        ]
+        for finding in findings
+    ]
+
+
 def _cells(finding: Finding, with_model: bool) -> Tuple[str, str, str]:
     told = [text for text in (_found(finding), finding.message) if text]
     # A variable's name begins with its scope; a key or a pattern does not say whose.

@@ -54,6 +54,16 @@ def cut_names(names: Sequence[str], room: int = 4) -> str:
     return ", ".join(names[:room]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def count_text(number: int, noun: str) -> str:
+    """Returns a number with its noun: ``1 node``, ``2 nodes``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def in_blocks(blocks: Sequence[Sequence[str]]) -> str:
+    """Returns blocks of lines as one text, an empty line between them."""
+    return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
 def human_bytes(count: int) -> str:
     """Returns a number of bytes as a person reads it: ``1.5 MiB``."""
     size = float(count)

@@ -8,8 +8,14 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore import errors
 from legacy_restore.report.findings import KINDS, Finding, FindingKind, errors_of
-from legacy_restore.report.refusal import finding_lines, refusal_text
-from legacy_restore.report.table import align, human_bytes, printable
+from legacy_restore.report.refusal import finding_blocks, refusal_text
+from legacy_restore.report.table import (
+    align,
+    count_text,
+    human_bytes,
+    in_blocks,
+    printable,
+)
 
 # Raised whenever a field of the JSON changes its meaning or goes.
 JSON_VERSION = 1
@@ -167,16 +173,13 @@ class VerifyReport:
     def __str__(self) -> str:
         """Counts the verdicts, and lists whatever is not sound."""
         blocks = [[self._headline(), *self._count_lines()]]
-        for finding in self.file_findings:
-            heading = f"{finding.severity.value}: {finding.kind.title}"
-            hint = [f"  try: {printable(finding.hint)}"] if finding.hint else []
-            blocks.append([heading, *finding_lines([finding], "  "), *hint])
+        blocks += finding_blocks(self.file_findings)
         told = [row for row in self.rows if row.status is not VerifyStatus.OK]
         if told:
             cells = [(row.key, row.status.value, row.reason) for row in told]
             blocks.append(align([("key", "verdict", "reason"), *cells]))
             blocks += [[f"  try: {printable(hint)}"] for hint in self._row_hints()]
-        return "\n\n".join("\n".join(lines) for lines in blocks)
+        return in_blocks(blocks)
 
     def _headline(self) -> str:
         verdict = "undamaged" if self.ok else "not sound"
@@ -208,8 +211,7 @@ class VerifyReport:
 
 
 def _tensors(rows: Iterable[VerifyRow]) -> str:
-    count = len(list(rows))
-    return f"{count:,} tensor" + ("" if count == 1 else "s")
+    return count_text(len(list(rows)), "tensor")
 
 
 def _nbytes(rows: Iterable[VerifyRow]) -> int:

@@ -15,7 +15,7 @@ from legacy_restore.examining.choosing import choose_keys, choose_matching
 from legacy_restore.examining.class_totals import ClassTotals
 from legacy_restore.examining.contents import contents_of
 from legacy_restore.examining.details import tensor_details_and_values
-from legacy_restore.examining.scope_tree import scope_tree
+from legacy_restore.examining.scope_tree import DEFAULT_DEPTH, MAX_DEPTH, scope_tree
 from legacy_restore.examining.tensor_statistics import tensor_statistics
 from tests.checkpoint import builders, golden
 from tests.cli.commands import DIGITS, run
@@ -218,7 +218,12 @@ def test_a_flag_file_is_read_wherever_it_stands(tmp_path):
     assert json.loads(done.stdout)["ok"]
 
 
-def test_reading_files_loads_neither_absl_nor_numpy():
+def test_the_help_tells_the_depths_that_there_are():
+    done = run("inspect", "--help")
+    assert f"1 to {MAX_DEPTH}; {DEFAULT_DEPTH} if" in " ".join(done.stdout.split())
+
+
+def test_listing_loads_nothing_of_other_commands_and_views():
     program = (
         "import sys\n"
         "from legacy_restore.cli.main import main\n"
@@ -227,6 +232,10 @@ def test_reading_files_loads_neither_absl_nor_numpy():
         "finally:\n"
         "    loaded = {name.split('.')[0] for name in sys.modules}\n"
         "    assert not loaded & {'absl', 'numpy', 'tensorflow'}, loaded\n"
+        "    others = ['checkpoint.verifying', 'examining.diff', 'examining.details',\n"
+        "              'examining.graph_summary', 'graphdef.nodes']\n"
+        "    loaded = [n for n in others if 'legacy_restore.' + n in sys.modules]\n"
+        "    assert not loaded, loaded\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

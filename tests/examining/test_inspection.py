@@ -160,20 +160,6 @@ def test_a_session_bundle_is_told_from_a_training_run(tmp_path):
     assert inspect_location(str(tmp_path)).graph is None
 
 
-def test_what_is_made_of_the_checkpoint_is_up_to_the_caller(tmp_path):
-    prefix = checkpoints.small_checkpoint(str(tmp_path / "model.ckpt-3"))
-    seen = []
-
-    def look(checkpoint):
-        from legacy_restore.examining.contents import contents_of
-
-        seen.append(checkpoint.prefix)
-        return contents_of(checkpoint)
-
-    inspect_location(prefix, look)
-    assert seen == [prefix]
-
-
 @pytest.mark.parametrize("name", ["absent", "absent.meta", "absent/saved_model.pb"])
 def test_nothing_there(tmp_path, name):
     with pytest.raises(errors.LocationError):

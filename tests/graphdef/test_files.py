@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from legacy_restore import errors
 from legacy_restore.examining.graph_file import read_graph_file
 from legacy_restore.graphdef import messages
-from legacy_restore.graphdef.files import GraphFormat, read_saved_graph, read_writer
+from legacy_restore.graphdef.files import GraphFormat, read_saved_graph
+from legacy_restore.graphdef.meta_info import read_writer
 from legacy_restore.graphdef.model import Constant, Node
 from tests.checkpoint.builders import memory_below, message, number, varint
 from tests.graphdef import builders as b
