@@ -14,9 +14,11 @@ import os
 import re
 from typing import Optional, Tuple
 
-from legacy_restore.checkpoint.faults import corrupt, not_there, unsupported
+from legacy_restore import errors
+from legacy_restore.checkpoint.faults import corrupt, not_there, other_file, unsupported
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.graph_files import META_SUFFIX
+from legacy_restore.checkpoint.lookalikes import recognize
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.graphdef.locating import SAVED_MODEL_FILE, TEXT_SUFFIX
 from legacy_restore.graphdef.messages import Message, Source
@@ -72,7 +74,7 @@ def read_saved_graph(path: str) -> SavedGraph:
     try:
         return _read(file)
     except FormatError as error:
-        raise corrupt(path, str(error)) from error
+        raise _what_it_is(file) or corrupt(path, str(error)) from error
     finally:
         file.close()
 
@@ -98,7 +100,19 @@ def _read(file: PositionedFile) -> SavedGraph:
             return read(file)
         except FormatError as error:
             reasons.append(str(error))
-    raise unsupported(path, f"neither a checkpoint nor a saved graph: {reasons[0]}")
+    reason = f"neither a checkpoint nor a saved graph: {reasons[0]}"
+    raise _what_it_is(file) or unsupported(path, reason)
+
+
+def _what_it_is(file: PositionedFile) -> Optional[errors.CheckpointError]:
+    """The error for another kind of file; None where nobody knows what it is."""
+    try:
+        other = recognize(file)
+    except FormatError:
+        return None
+    if other is None:
+        return None
+    return other_file(file.path, str(other), other.hint)
 
 
 def _is_text(file: PositionedFile) -> bool:

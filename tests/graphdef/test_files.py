@@ -30,6 +30,23 @@ def read(tmp_path, name, data):
 # Which file is what.
 
 
+@pytest.mark.parametrize("name", ["model.meta", "saved_model.pb", "frozen.pb"])
+@pytest.mark.parametrize(
+    "data, what",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\nsize 12\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html><title>404</title>", "an HTML page"),
+        (bytes(1000), "nothing but zeros"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_graph_is_called_what_it_is(
+    tmp_path, name, data, what
+):
+    with pytest.raises(errors.CorruptCheckpointError, match=what) as caught:
+        read(tmp_path, name, data)
+    assert [one.id for one in caught.value.findings] == ["not-a-checkpoint"]
+
+
 @pytest.mark.parametrize(
     "name, data, wanted",
     [
@@ -94,7 +111,7 @@ def test_a_file_that_cannot_be_opened(tmp_path):
         read_saved_graph(str(tmp_path))
 
 
-@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"\0" * 100, b"a" * 100])
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"\0" * 99 + b"a", b"a" * 100])
 def test_anything_else_is_no_graph(tmp_path, data):
     with pytest.raises(errors.UnsupportedCheckpointError, match="saved graph"):
         read(tmp_path, "other.pb", data)
