@@ -20,7 +20,7 @@ from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.dtypes import DType
 from legacy_restore.checkpoint.entries import MAX_SHARDS, BundleEntry, BundleHeader
 from legacy_restore.checkpoint.entries_writer import encode_entry, encode_header
-from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.files import PositionedFile, absolute_path
 from legacy_restore.checkpoint.placing import (
     INDEX,
     PrefixLike,
@@ -94,7 +94,7 @@ class BundleWriter:
         """
         self.prefix = checked_prefix(prefix)
         # The current directory may be another one when the writer finishes.
-        self._target = os.path.abspath(self.prefix)
+        self._target = absolute_path(self.prefix)
         self.num_shards = _checked_shards(num_shards)
         self._overwrite = overwrite
         self._stack = contextlib.ExitStack()

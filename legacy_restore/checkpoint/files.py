@@ -8,6 +8,7 @@ Nothing here moves a shared file offset, so threads may read from one file at on
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from typing import NamedTuple, Optional
@@ -141,3 +142,17 @@ def _identity(status: os.stat_result) -> FileIdentity:
     return FileIdentity(
         status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
     )
+
+
+def absolute_path(path: str) -> str:
+    """Returns a path that leads to the same file whatever directory is the current one.
+
+    Where ``link`` is a symbolic link, ``link/..`` is the directory above the one that
+    it leads to. ``os.path.abspath`` and TensorFlow (``FileSystem::CleanPath`` in
+    ``tensorflow/core/platform/file_system.cc``) drop both parts, which may lead to
+    another checkpoint.
+    """
+    directory, name = os.path.split(path)
+    if os.pardir in re.split(r"[\\/]", directory):
+        directory = os.path.realpath(directory)
+    return os.path.join(os.path.abspath(directory), name)

@@ -26,16 +26,15 @@ import tempfile
 from typing import Iterator, List, Tuple, Union
 
 from legacy_restore import errors
-from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.table_blocks import is_table
-from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.checkpoint.files import absolute_path
+from legacy_restore.checkpoint.v1_files import is_v1_file
 from legacy_restore.report.findings import KINDS, Finding
 
 PrefixLike = Union[str, "os.PathLike[str]"]
 
 INDEX = ".index"
-# Data files of the format V2, and files of V1 that was written in shards.
-_SHARD = re.compile(r"(?:\.data)?-\d{5}-of-\d{5}")
+_DATA = re.compile(r"\.data-\d{5}-of-\d{5}")
+_V1_SHARD = re.compile(r"-\d{5}-of-\d{5}")
 # What a Saver writes beside a checkpoint describes that checkpoint, not another one.
 _META = ".meta"
 _TEMPORARY = ".legacy_restore-"
@@ -62,7 +61,7 @@ def checked_prefix(prefix: PrefixLike) -> str:
             f"{target!r} is no prefix: a file name is missing at its end",
             hint=os.path.join(target, "model.ckpt"),
         )
-    parent = os.path.dirname(os.path.abspath(target))
+    parent = os.path.dirname(absolute_path(target))
     if not os.path.isdir(parent):
         raise errors.UsageError(
             f"there is no directory {parent} to write {target!r} to", hint="make it"
@@ -78,10 +77,11 @@ def checked_prefix(prefix: PrefixLike) -> str:
 def files_of(prefix: str) -> List[str]:
     """Returns the files of the checkpoint with a prefix, of whatever format.
 
-    A file that has the very name of the prefix is one of them if it is a table, as a V1
-    checkpoint is: else it is something else, which nothing here replaces or removes.
+    The names of V1 files tell little: ``train-00000-of-00010`` is mostly a file of
+    examples. Such a file is one of them if its contents say so; nothing else is
+    replaced or removed here, nor is any directory.
     """
-    parent, stem = os.path.split(os.path.abspath(prefix))
+    parent, stem = os.path.split(absolute_path(prefix))
     return [
         os.path.join(parent, name)
         for name in sorted(os.listdir(parent))
@@ -90,22 +90,12 @@ def files_of(prefix: str) -> List[str]:
 
 
 def _is_part(path: str, name: str, stem: str) -> bool:
-    if name == stem:
-        return _is_v1_file(path)
-    if name in (stem + INDEX, stem + _META):
-        return True
-    return name.startswith(stem) and bool(_SHARD.fullmatch(name[len(stem) :]))
-
-
-def _is_v1_file(path: str) -> bool:
-    try:
-        file = PositionedFile(path)
-    except (OSError, FormatError):
+    if not name.startswith(stem) or os.path.isdir(path):
         return False
-    try:
-        return is_table(file)
-    finally:
-        file.close()
+    ending = name[len(stem) :]
+    if ending in (INDEX, _META) or _DATA.fullmatch(ending):
+        return True
+    return (not ending or bool(_V1_SHARD.fullmatch(ending))) and is_v1_file(path)
 
 
 def existing_findings(target: str) -> List[Finding]:
@@ -127,7 +117,7 @@ def existing_findings(target: str) -> List[Finding]:
 @contextlib.contextmanager
 def directory_beside(target: str) -> Iterator[str]:
     """Makes a directory beside a prefix to write its files to, and removes it."""
-    parent = os.path.dirname(os.path.abspath(target))
+    parent = os.path.dirname(absolute_path(target))
     directory = tempfile.mkdtemp(prefix=_TEMPORARY, dir=parent)
     try:
         yield directory
@@ -165,7 +155,7 @@ def place(directory: str, target: str) -> None:
     Raises:
       OSError: A file cannot be moved.
     """
-    parent, stem = os.path.split(os.path.abspath(target))
+    parent, stem = os.path.split(absolute_path(target))
     index = stem + INDEX
     aside = os.path.join(directory, _ASIDE)
     data = sorted(name for name in os.listdir(directory) if name != index)
@@ -204,8 +194,14 @@ class _Moves:
         self._undo: List[Tuple[str, str]] = []
 
     def move(self, source: str, destination: str, name: str) -> None:
-        """Moves a file to a directory that has none of its name."""
+        """Moves a file to a directory that has none of its name.
+
+        Raises:
+          FileExistsError: It has one: somebody else has written it meanwhile.
+        """
         before, after = os.path.join(source, name), os.path.join(destination, name)
+        if os.path.lexists(after):  # Renaming would replace it without a word.
+            raise FileExistsError(errno.EEXIST, f"{after} was written meanwhile")
         self._undo.append((after, before))
         os.rename(before, after)
 
@@ -213,7 +209,7 @@ class _Moves:
         """Puts a file over another one, of which a copy is kept aside."""
         kept, after = os.path.join(aside, name), os.path.join(destination, name)
         copy = os.path.join(source, name + _COPYING)
-        shutil.copy2(after, copy)
+        shutil.copy2(after, copy, follow_symlinks=False)
         self._undo.append((kept, after))
         os.rename(copy, kept)
         os.replace(os.path.join(source, name), after)

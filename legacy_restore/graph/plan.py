@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
-from legacy_restore.checkpoint.files import FileIdentity, identity_of
+from legacy_restore.checkpoint.files import FileIdentity, absolute_path, identity_of
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.graph.building import BuiltModel, build_model
@@ -161,8 +161,8 @@ def open_for_plan(location: LocationLike) -> Opened:
         findings=tuple(one for one in findings if one.id != "incomplete-tensor"),
         objects=objects,
     )
-    paths = [os.path.abspath(path) for path in checkpoint.paths()]
-    prefix = os.path.abspath(checkpoint.prefix)
+    paths = [absolute_path(path) for path in checkpoint.paths()]
+    prefix = absolute_path(checkpoint.prefix)
     return Opened(
         source, checkpoint, prefix, paths, file_stamps([*paths, prefix + ".index"])
     )

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.files import PositionedFile, absolute_path
 from legacy_restore.checkpoint.wire import FormatError
 
 CONTENTS = bytes(range(200))
@@ -122,3 +122,16 @@ def test_file_may_be_closed_twice(path):
     file.close()
     with pytest.raises(ValueError, match="closed"):
         file.read(0, 1)
+
+
+def test_absolute_path_leads_where_the_system_goes(tmp_path, monkeypatch):
+    """Python's and TensorFlow's shortening would take ``link/..`` for nothing."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a/b")
+    monkeypatch.chdir(tmp_path)
+    for path in ["m", "a/m", "link/m", "link/../m", "./a/../m", "link/../../m"]:
+        assert os.path.isabs(absolute_path(path))
+        with open(path, "w") as file:
+            file.write(path)
+        with open(os.path.abspath(absolute_path(path))) as file:
+            assert file.read() == path
