@@ -28,7 +28,8 @@ from legacy_restore.checkpoint.storable import (
 )
 from legacy_restore.checkpoint.tensor_bytes import count_bytes
 from legacy_restore.checkpoint.tensor_entry import TensorEntry
-from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.findings import KINDS, Finding, errors_of
+from legacy_restore.report.refusal import refusal_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +91,14 @@ def source_of(
     slices: Mapping[str, Any],
     dtype_names: Mapping[str, str],
 ) -> Source:
-    """Returns the source for a mapping."""
-    kind = CheckpointSource if isinstance(tensors, Checkpoint) else ArraySource
-    return kind(tensors, slices, dtype_names)
+    """Returns the source for a mapping.
+
+    Raises:
+      CorruptCheckpointError: It is a checkpoint, and files of it are not all there.
+    """
+    if isinstance(tensors, Checkpoint):
+        return CheckpointSource(tensors, slices, dtype_names)
+    return ArraySource(tensors, slices, dtype_names)
 
 
 class ArraySource(Source):
@@ -127,6 +133,27 @@ class CheckpointSource(Source):
     """A checkpoint that is open: its dtypes and slices are kept."""
 
     tensors: Checkpoint
+
+    def __init__(
+        self,
+        tensors: Checkpoint,
+        slices: Mapping[str, Any],
+        dtype_names: Mapping[str, str],
+    ) -> None:
+        """Takes the arguments of ``write_checkpoint``.
+
+        Raises:
+          CorruptCheckpointError: Files are missing or too short. What is in a V1 file
+            is listed nowhere else: nobody would miss it.
+        """
+        super().__init__(tensors, slices, dtype_names)
+        found = errors_of(tensors.findings)
+        if found:
+            raise errors.CorruptCheckpointError(
+                refusal_text(f"{tensors.prefix} is not copied", found),
+                path=tensors.prefix,
+                findings=found,
+            )
 
     def plan(self, key: str) -> Planned:
         """Returns what is to be written of a tensor."""

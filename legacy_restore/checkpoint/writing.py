@@ -72,7 +72,8 @@ def write_checkpoint(
       UsageError: The prefix, a key, a value, slices or a dtype cannot be written; all
         that cannot are in ``findings``.
       WriteError: There is a checkpoint already, or the system refuses.
-      CheckpointError: ``tensors`` is a checkpoint and cannot be read.
+      CheckpointError: ``tensors`` is a checkpoint and cannot be read, or files of it
+        are missing.
     """
     target = _checked(prefix)
     if not isinstance(tensors, Mapping):

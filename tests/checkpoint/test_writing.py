@@ -25,6 +25,7 @@ from tests.checkpoint.builders import (
     strings,
     table,
 )
+from tests.checkpoint.v1_builders import V1Builder
 
 ROOT = pathlib.Path(lr.__file__).resolve().parents[1]
 
@@ -382,3 +383,29 @@ with lr.open_checkpoint(copy) as checkpoint:
     )
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout.decode()) == [[[1.0, 1.0]] * 4, 3]
+
+
+def test_links_in_a_prefix_are_followed_as_the_system_does(tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a/b")
+    monkeypatch.chdir(tmp_path)
+    lr.write_checkpoint("link/../m", {"x": np.float32(1)})
+    with open_checkpoint("link/../m") as checkpoint:
+        assert checkpoint["x"] == 1
+    assert sorted(path.name for path in (tmp_path / "a").glob("m.*")) == [
+        "m.data-00000-of-00001",
+        "m.index",
+    ]
+
+
+def test_a_checkpoint_that_lacks_files_is_not_written_without_them(tmp_path):
+    """What was in a V1 file that is missing is listed nowhere."""
+    for shard in range(2):
+        builder = V1Builder().add(f"w{shard}", np.float32(shard))
+        builder.write(tmp_path / f"old-{shard:05d}-of-00003")
+    with open_checkpoint(tmp_path / "old") as source, pytest.raises(
+        errors.CorruptCheckpointError
+    ) as caught:
+        lr.write_checkpoint(tmp_path / "new", source)
+    assert [one.id for one in caught.value.findings] == ["shard-missing"]
+    assert not list(tmp_path.glob("new*"))
