@@ -9,10 +9,10 @@ point (``tensorflow/core/util/tensor_bundle/tensor_bundle.h``).
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
-from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.bundle_index import BundleIndex, read_index
 from legacy_restore.checkpoint.data_files import (
@@ -27,11 +27,10 @@ from legacy_restore.checkpoint.entries import BundleEntry
 from legacy_restore.checkpoint.faults import (
     corrupt,
     incomplete_tensor,
+    limits_of_tensor,
     not_there,
-    undecodable_tensor,
-    unsupported_tensor,
 )
-from legacy_restore.checkpoint.files import PositionedFile, identity_of
+from legacy_restore.checkpoint.files import PositionedFile, absolute_path, identity_of
 from legacy_restore.checkpoint.lookalikes import Lookalike
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import TensorSlice
@@ -98,16 +97,18 @@ class Bundle(TensorReader):
         self.prefix = prefix
         self._files: Dict[int, PositionedFile] = {}
         self._lookalikes: Dict[int, Optional[Lookalike]] = {}
+        self._is_closed = False
         self._files_lock = threading.Lock()
 
     def _take(self, index: BundleIndex) -> None:
         self.header, self.entries, self.slices, self._identity = index
+        self._directory = os.path.dirname(absolute_path(self.prefix))
 
     def close(self) -> None:
         """Closes the data files that were opened; may be called twice."""
         with self._files_lock:
-            for file in self._files.values():
-                file.close()
+            self._is_closed = True
+            self._close_files()
 
     def shard_path(self, shard: int) -> str:
         """Returns the path of a data file."""
@@ -272,11 +273,15 @@ class Bundle(TensorReader):
             now = identity_of(path)
             if now == index.identity:
                 return
-            self.close()
+            self._close_files()
             self._files.clear()
             if now is None:
                 raise not_there(path, "it was deleted while it was opened")
         raise corrupt(path, f"it was written anew {_MAX_ATTEMPTS} times meanwhile")
+
+    def _close_files(self) -> None:
+        for file in self._files.values():
+            file.close()
 
     def _open_shards(self) -> None:
         """Opens the data files that tensors are in, as far as they are there."""
@@ -312,15 +317,11 @@ class Bundle(TensorReader):
     ) -> Iterator[None]:
         """Turns faults of a tensor's bytes into errors that name it."""
         try:
-            yield
+            with limits_of_tensor(key, self.prefix):
+                yield
         except FormatError as error:
             fault = self._entry_fault(part, entry, error)
             raise fault_of_tensor(key, self.prefix, [fault]) from error
-        except errors.UnsupportedCheckpointError as error:
-            raise unsupported_tensor(key, self.prefix, error.message) from error
-        except errors.MissingDependencyError as error:
-            hint = error.hint
-            raise undecodable_tensor(key, self.prefix, error.message, hint) from error
 
     def _entry_fault(
         self, part: Optional[TensorSlice], entry: BundleEntry, error: FormatError
@@ -328,14 +329,15 @@ class Bundle(TensorReader):
         path = self.shard_path(entry.shard)
         found = self.lookalike(entry.shard)
         is_zero = found is None and self._is_zero(entry)
-        now = identity_of(self.prefix + ".index")
+        now = identity_of(self._absolute(self.prefix + ".index"))
         is_replaced = self._identity not in (None, now)
         return EntryFault(error, part, path, found, is_zero, is_replaced)
 
     def lookalike(self, shard: int) -> Optional[Lookalike]:
         """Returns what a damaged data file is instead of one, if that is known."""
         if shard not in self._lookalikes:
-            self._lookalikes[shard] = lookalike_at(self.shard_path(shard))
+            path = self._absolute(self.shard_path(shard))
+            self._lookalikes[shard] = lookalike_at(path)
         return self._lookalikes[shard]
 
     def _is_zero(self, entry: BundleEntry) -> bool:
@@ -344,6 +346,10 @@ class Bundle(TensorReader):
             return entry.size > 0 and file.is_zero(entry.offset, entry.size)
         except FormatError:
             return False
+
+    def _absolute(self, path: str) -> str:
+        """A path of ours, also where the current directory is another one by now."""
+        return os.path.join(self._directory, os.path.basename(path))
 
     def _read_entry(self, entry: BundleEntry) -> np.ndarray:
         from legacy_restore.checkpoint import tensors
@@ -355,9 +361,11 @@ class Bundle(TensorReader):
     def _file(self, shard: int) -> PositionedFile:
         with self._files_lock:
             if shard not in self._files:
+                if self._is_closed:  # What is opened now, nobody would close.
+                    raise ValueError("the data files are closed")
                 path = self.shard_path(shard)
                 try:
-                    self._files[shard] = PositionedFile(path)
+                    self._files[shard] = PositionedFile(self._absolute(path))
                 except OSError as error:
                     raise MissingDataError(f"{path}: {error.strerror}") from error
             return self._files[shard]

@@ -259,8 +259,10 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             raise closed
         try:
             yield
-        except ValueError as error:
-            if self._is_closed:  # By another thread, meanwhile.
+        except (ValueError, errors.CheckpointError) as error:
+            # By another thread, meanwhile: what the system opened since may have the
+            # number of a file that was closed, and looks damaged.
+            if self._is_closed:
                 raise closed from error
             raise
 

@@ -137,3 +137,14 @@ def limits_of(path: str) -> Iterator[None]:
         raise errors.MissingDependencyError(
             f"{path}: {error.message}", findings=[finding], hint=error.hint
         ) from error
+
+
+@contextlib.contextmanager
+def limits_of_tensor(key: str, path: str) -> Iterator[None]:
+    """Lets what no array can hold, or needs a package, name the tensor."""
+    try:
+        yield
+    except errors.UnsupportedCheckpointError as error:
+        raise unsupported_tensor(key, path, error.message) from error
+    except errors.MissingDependencyError as error:
+        raise undecodable_tensor(key, path, error.message, error.hint) from error

@@ -12,14 +12,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
 
+from legacy_restore import errors
 from legacy_restore.checkpoint.faults import (
+    corrupt,
     corrupt_tensor,
     faults_of,
     incomplete_tensor,
     limits_of,
+    limits_of_tensor,
     not_there,
 )
-from legacy_restore.checkpoint.files import PositionedFile
+from legacy_restore.checkpoint.files import PositionedFile, identity_of
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.slices import (
     TensorSlice,
@@ -49,6 +52,9 @@ from legacy_restore.report.findings import KINDS, Finding
 # checkpoint holds: they are imported where a tensor is read.
 if TYPE_CHECKING:
     import numpy as np
+
+# Writing a checkpoint takes far longer than opening one.
+_MAX_ATTEMPTS = 5
 
 
 class V1Files(TensorReader):
@@ -80,12 +86,7 @@ class V1Files(TensorReader):
         self._files: Dict[int, PositionedFile] = {}
         self._tables: Dict[int, TableLookup] = {}
         try:
-            self.tensors = collect_tensors(
-                Listed(shard, path, self._list(shard, path))
-                for shard, path in enumerate(self._paths)
-            )
-            if not self._files:
-                raise not_there(self._paths[0], "No such file or directory")
+            self._open()
         except BaseException:
             self.close()
             raise
@@ -179,6 +180,38 @@ class V1Files(TensorReader):
             except FormatError as error:
                 raise corrupt_tensor(key, path, str(error)) from error
 
+    def _open(self) -> None:
+        """Opens all files and takes what they list.
+
+        A training job may delete or rename them one by one meanwhile, so that some
+        would be of another step than the others, or seem to be missing.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            try:
+                self.tensors = collect_tensors(
+                    Listed(shard, path, self._list(shard, path))
+                    for shard, path in enumerate(self._paths)
+                )
+                if not self._files:
+                    raise not_there(self._paths[0], "No such file or directory")
+                if self._are_unchanged():
+                    return
+            except errors.CorruptCheckpointError:
+                if self._are_unchanged():
+                    raise
+            self.close()
+            self._files.clear()
+            self._tables.clear()
+        reason = f"it was written anew {_MAX_ATTEMPTS} times meanwhile"
+        raise corrupt(self.prefix, reason)
+
+    def _are_unchanged(self) -> bool:
+        """Whether the paths still lead to the files that were opened."""
+        return all(
+            identity_of(self._paths[shard]) == file.identity
+            for shard, file in self._files.items()
+        )
+
     def _list(self, shard: int, path: str) -> List[SavedTensor]:
         """Opens a file, if it is there, and returns what it lists."""
         with faults_of(path):
@@ -218,20 +251,22 @@ class V1Files(TensorReader):
         shards = {stored.shard for stored in tensor.stored}
         room = MAX_SNAPPY_GROWTH * sum(self._files[shard].size for shard in shards)
         elements = _entry_of(key, tensor).num_elements
-        if v1_values.least_bytes(tensor.dtype, elements) > room:
-            reason = f"its {elements} elements cannot be in {room} bytes"
-            raise corrupt_tensor(key, self.prefix, reason)
-        return tensors.allocate(tensor.dtype, tensor.shape)
+        with limits_of_tensor(key, self.prefix):
+            if v1_values.least_bytes(tensor.dtype, elements) > room:
+                reason = f"its {elements} elements cannot be in {room} bytes"
+                raise corrupt_tensor(key, self.prefix, reason)
+            return tensors.allocate(tensor.dtype, tensor.shape)
 
     def _read_slice(self, key: str, stored: StoredSlice) -> np.ndarray:
         from legacy_restore.checkpoint import v1_values
 
         tensor = self.tensors[key]
+        path = self._paths[stored.shard]
         try:
             data = self._data(tensor, stored)
-            return v1_values.read_values(data, tensor.dtype, stored.part.shape)
+            with limits_of_tensor(key, self.prefix):
+                return v1_values.read_values(data, tensor.dtype, stored.part.shape)
         except FormatError as error:
-            path = self._paths[stored.shard]
             raise corrupt_tensor(key, path, str(error)) from error
 
     def _data(self, tensor: V1Tensor, stored: StoredSlice) -> Data:

@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import bundle, directory, open_checkpoint, opening
+from legacy_restore.checkpoint import (
+    bundle,
+    directory,
+    open_checkpoint,
+    open_prefix,
+    opening,
+    v1,
+)
+from legacy_restore.checkpoint.files import PositionedFile
 from tests.checkpoint.builders import BundleBuilder, shard_path
+from tests.checkpoint.v1_builders import V1Builder
 from tests.conftest import ROOT
 
 KEYS = ["a", "b", "c"]
@@ -261,3 +270,103 @@ def _step_read(folder):
         assert not any(finding.is_error for finding in checkpoint.findings)
     assert checkpoint.prefix.endswith(f"-{int(value)}")
     return value
+
+
+# V1 files have no index that tells of a change: they are looked at again.
+
+
+def write_v1(folder, step, value=None):
+    """Writes two shards aside and renames them, one after the other, as Savers do."""
+    for shard in range(2):
+        path = folder / f"model.ckpt-{step}-{shard:05d}-of-00002"
+        values = np.full([50], step if value is None else value, np.float32)
+        V1Builder().add(KEYS[shard], values).write(f"{path}.new")
+        os.replace(f"{path}.new", path)
+
+
+def delete_v1(folder, step):
+    for path in folder.glob(f"model.ckpt-{step}-*"):
+        path.unlink()
+
+
+def test_v1_shards_of_two_steps_are_never_joined(tmp_path, monkeypatch):
+    write_v1(tmp_path, 1)
+    anew = [lambda: write_v1(tmp_path, 1, value=5)]
+    meanwhile(monkeypatch, v1, "parse_metadata", *anew)
+    with open_prefix(f"{tmp_path}/model.ckpt-1-?????-of-00002") as checkpoint:
+        assert sorted(checkpoint) == ["a", "b"]
+        assert values_of(checkpoint) == {5.0}
+
+
+def test_v1_shards_that_contradict_others_only_meanwhile_are_read(
+    tmp_path, monkeypatch
+):
+    write_v1(tmp_path, 1)
+
+    def swap():
+        first, second = sorted(tmp_path.glob("model.ckpt-1-*"))
+        (tmp_path / "kept").write_bytes(first.read_bytes())
+        os.replace(second, first)
+        os.replace(tmp_path / "kept", second)
+
+    meanwhile(monkeypatch, v1, "parse_metadata", swap)
+    with open_prefix(f"{tmp_path}/model.ckpt-1-?????-of-00002") as checkpoint:
+        assert sorted(checkpoint) == ["a", "b"]
+
+
+def test_v1_shards_that_are_written_again_and_again_are_an_error(tmp_path, monkeypatch):
+    write_v1(tmp_path, 1)
+    anew = [lambda: write_v1(tmp_path, 1)] * 20
+    meanwhile(monkeypatch, v1, "parse_metadata", *anew)
+    with pytest.raises(errors.CorruptCheckpointError, match="anew"):
+        open_prefix(f"{tmp_path}/model.ckpt-1-?????-of-00002")
+
+
+def test_v1_shards_that_vanish_lead_to_the_next(tmp_path, monkeypatch):
+    write_v1(tmp_path, 1)
+    write_v1(tmp_path, 2)
+    opened = v1.V1Files
+
+    def open_reader(prefix):
+        meanwhile(monkeypatch, v1, "parse_metadata", lambda: delete_v1(tmp_path, 2))
+        monkeypatch.setattr(opening, "open_reader", opened)
+        return opened(prefix)
+
+    monkeypatch.setattr(opening, "open_reader", open_reader)
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert values_of(checkpoint) == {1.0}
+        assert checkpoint.findings[0].id == "checkpoint-vanished"
+
+
+def test_closing_while_another_thread_reads_is_no_damage(tmp_path, monkeypatch):
+    """The number of a closed file may be that of any other by then."""
+    checkpoint = open_checkpoint(write(tmp_path, 1))
+
+    def fail(*args):
+        checkpoint.close()
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(PositionedFile, "_read_some", fail)
+    with pytest.raises(errors.ClosedError):
+        checkpoint["a"]
+
+
+def test_nothing_is_opened_once_it_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "_MAX_OPENED_AT_ONCE", 0)
+    reader = bundle.Bundle(write(tmp_path, 1))
+    reader.close()
+    with pytest.raises(ValueError, match="closed"):
+        reader.read("a")
+
+
+def test_what_is_opened_late_is_of_the_directory_that_was_the_current_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bundle, "_MAX_OPENED_AT_ONCE", 0)
+    write(tmp_path, 1)
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other", 1, value=5)
+    monkeypatch.chdir(tmp_path)
+    with open_checkpoint("model.ckpt-1") as checkpoint:
+        monkeypatch.chdir(tmp_path / "other")
+        assert values_of(checkpoint) == {1.0}

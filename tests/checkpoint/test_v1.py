@@ -279,8 +279,9 @@ def test_tensor_of_another_dtype_is_listed_and_not_read(path, dtype):
     with open_checkpoint(builder.write(path)) as checkpoint:
         assert list(checkpoint) == ["good", "w"]
         assert checkpoint.entry("w").shape == (4, 5)
-        with pytest.raises(errors.UnsupportedCheckpointError):
+        with pytest.raises(errors.UnsupportedCheckpointError) as caught:
             checkpoint["w"]
+        assert [one.subject for one in caught.value.findings] == ["w"]
         checkpoint.verify_tensor("w")
         assert np.array_equal(checkpoint["good"], WHOLE)
 
