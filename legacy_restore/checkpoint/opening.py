@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List
+from typing import List, NamedTuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.checkpoint import Checkpoint
 from legacy_restore.checkpoint.faults import not_there
 from legacy_restore.checkpoint.formats import open_reader
 from legacy_restore.checkpoint.location import LocationLike, resolve_location
+from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.resolved import Location
 from legacy_restore.report.findings import KINDS, Finding
 
@@ -46,22 +47,43 @@ def open_checkpoint(location: LocationLike) -> Checkpoint:
       MissingDependencyError: It is compressed with snappy, and ``cramjam`` is
         not installed.
     """
-    resolved = resolve_location(location)
+    opened = open_located(location, resolve_location(location))
+    return Checkpoint(opened.reader, opened.location)
+
+
+class OpenedReader(NamedTuple):
+    """A reader, and where its checkpoint was found."""
+
+    reader: TensorReader
+    location: Location
+
+
+def open_located(given: LocationLike, found: Location) -> OpenedReader:
+    """Opens what a location was resolved to, or the next newest if that vanishes.
+
+    Args:
+      given: The location.
+      found: What it was resolved to.
+
+    Raises:
+      CheckpointError: As ``open_checkpoint``.
+      MissingDependencyError: As ``open_checkpoint``.
+    """
     vanished: List[Finding] = []
     while True:
         try:
-            reader = open_reader(resolved.prefix)
+            reader = open_reader(found.prefix)
             break
         except errors.LocationError:
-            again = _resolve_again(location, resolved.prefix)
-            if again.prefix == resolved.prefix or len(vanished) == _MAX_ATTEMPTS:
+            again = _resolve_again(given, found.prefix)
+            if again.prefix == found.prefix or len(vanished) == _MAX_ATTEMPTS:
                 raise
             message = f"{_DELETED}; {again.prefix} was taken"
             kind = KINDS["checkpoint-vanished"]
-            vanished.append(Finding(kind, resolved.prefix, message))
-            resolved = again
-    findings = (*vanished, *resolved.findings)
-    return Checkpoint(reader, dataclasses.replace(resolved, findings=findings))
+            vanished.append(Finding(kind, found.prefix, message))
+            found = again
+    findings = (*vanished, *found.findings)
+    return OpenedReader(reader, dataclasses.replace(found, findings=findings))
 
 
 def _resolve_again(location: LocationLike, vanished: str) -> Location:

@@ -15,9 +15,9 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import bundle_verifying
 from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.directory import list_candidates
-from legacy_restore.checkpoint.formats import open_reader
 from legacy_restore.checkpoint.index_survey import IndexSurvey, survey_index
 from legacy_restore.checkpoint.location import LocationLike, resolve_location
+from legacy_restore.checkpoint.opening import open_located
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.resolved import Location
 from legacy_restore.checkpoint.slices import gap_in
@@ -63,18 +63,32 @@ def verify_checkpoint(location: LocationLike) -> VerifyReport:
       UnsupportedCheckpointError: What is there is no checkpoint that is read.
     """
     found = _locate(os.fsdecode(os.fspath(location)))
-    has_index = os.path.isfile(found.prefix + ".index")
     try:
-        if not has_index:
-            return _verify_opened(found)
-        survey = survey_index(found.prefix)
+        opened = open_located(location, found)
     except errors.LocationError:
         raise
     except errors.LegacyRestoreError as error:
-        findings = bundle_verifying.findings_without_index(found.prefix)
-        format = "V2" if has_index else "V1"
-        return _report(found, format, (), [*error.findings, *findings])
-    return _verify_survey(found, survey)
+        return _verify_refused(found, error)
+    try:
+        return verify_reader(opened.reader, opened.location)
+    finally:
+        opened.reader.close()
+
+
+def _verify_refused(
+    location: Location, refusal: errors.LegacyRestoreError
+) -> VerifyReport:
+    """Verifies what can be made out of a checkpoint that is not opened."""
+    if not os.path.isfile(location.prefix + ".index"):
+        return _report(location, "V1", (), refusal.findings)
+    try:
+        survey = survey_index(location.prefix)
+    except errors.LocationError:
+        raise
+    except errors.LegacyRestoreError as error:
+        findings = bundle_verifying.findings_without_index(location.prefix)
+        return _report(location, "V2", (), [*error.findings, *findings])
+    return _verify_survey(location, survey)
 
 
 def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
@@ -92,14 +106,6 @@ def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
         surplus = bundle_verifying.surplus_findings(reader)
         findings += [one for one in surplus if one.subject not in told]
     return _report(location, reader.format, rows, findings)
-
-
-def _verify_opened(location: Location) -> VerifyReport:
-    reader = open_reader(location.prefix)
-    try:
-        return verify_reader(reader, location)
-    finally:
-        reader.close()
 
 
 def _verify_survey(location: Location, survey: IndexSurvey) -> VerifyReport:
