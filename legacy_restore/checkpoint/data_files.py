@@ -21,6 +21,9 @@ from legacy_restore.report.table import cut_names
 _MAX_PADDING = 4096
 
 
+_MEMBER = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
+
+
 class Need(NamedTuple):
     """What an index demands of a data file.
 
@@ -43,6 +46,12 @@ class StoredEntry(NamedTuple):
 def shard_path(prefix: str, shard: int, num_shards: int) -> str:
     """Returns the path of a data file."""
     return f"{prefix}.data-{shard:05d}-of-{num_shards:05d}"
+
+
+def prefix_of_member(path: str) -> Optional[str]:
+    """Returns the prefix of the checkpoint that a file is of by its name, or None."""
+    match = _MEMBER.fullmatch(path)
+    return None if match is None else match["prefix"]
 
 
 def needs_of(entries: Iterable[StoredEntry]) -> Dict[int, Need]:

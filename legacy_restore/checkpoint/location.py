@@ -28,6 +28,7 @@ from typing import List, Optional, Union
 from legacy_restore import errors
 from legacy_restore.checkpoint import directory as directories
 from legacy_restore.checkpoint import graph_files, near_misses
+from legacy_restore.checkpoint.data_files import prefix_of_member
 from legacy_restore.checkpoint.directory_location import (
     at_highest_step,
     at_step,
@@ -56,7 +57,6 @@ LocationLike = Union[str, "os.PathLike[str]"]
 _STATE_FILE = "checkpoint"
 _LATEST = "latest"
 _STEP = re.compile(r"[0-9]{1,19}")  # An int64 has no more digits.
-_MEMBER = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -110,9 +110,9 @@ def _resolve(given: str) -> Location:
 
 
 def _of_file(given: str) -> Location:
-    member = _MEMBER.fullmatch(given)
-    if member is not None:
-        found = _of_member(given, member["prefix"])
+    prefix_of_file = prefix_of_member(given)
+    if prefix_of_file is not None:
+        found = _of_member(given, prefix_of_file)
         if found is not None:
             return found
     directory, name = os.path.split(given)
@@ -126,8 +126,8 @@ def _of_file(given: str) -> Location:
         return Location(given, shards.pattern, (resolved(given, shards.pattern, why),))
     if is_state_file(given):  # Last, as it reads all of a file.
         return of_state_file(given, given)
-    if member is not None:
-        missing = member["prefix"] + ".index"
+    if prefix_of_file is not None:
+        missing = prefix_of_file + ".index"
         if given.endswith(graph_files.META_SUFFIX):
             raise graph_files.lone_meta_graph(given, missing)
         raise near_misses.no_checkpoint(

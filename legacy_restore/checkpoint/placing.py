@@ -197,11 +197,11 @@ class _Moves:
         """Moves a file to a directory that has none of its name.
 
         Raises:
-          FileExistsError: It has one: somebody else has written it meanwhile.
+          FileExistsError: It has one, which somebody else may just have written.
         """
         before, after = os.path.join(source, name), os.path.join(destination, name)
         if os.path.lexists(after):  # Renaming would replace it without a word.
-            raise FileExistsError(errno.EEXIST, f"{after} was written meanwhile")
+            raise FileExistsError(errno.EEXIST, f"{after} is in the way")
         self._undo.append((after, before))
         os.rename(before, after)
 

@@ -15,6 +15,7 @@ from typing import Callable, ContextManager, Dict, Iterable, List, Optional, Tup
 import numpy as np
 
 from legacy_restore.checkpoint import checksum
+from legacy_restore.checkpoint.data_files import shard_path
 from legacy_restore.checkpoint.entries import BundleEntry
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.placing import sync_file
@@ -128,7 +129,7 @@ class ShardWriter:
                     _compare(file, piece)
 
     def _path(self, shard: int) -> str:
-        return f"{self._prefix}.data-{shard:05d}-of-{len(self._sizes):05d}"
+        return shard_path(self._prefix, shard, len(self._sizes))
 
     def _write_at(self, shard: int, offset: int, data: memoryview) -> None:
         file = self._file(shard)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.bundle_writer import BundleWriter, encoded_key
+from legacy_restore.checkpoint.data_files import prefix_of_member
 from legacy_restore.checkpoint.placing import PrefixLike, checked_prefix
 from legacy_restore.checkpoint.slice_specs import SliceLike, SlicesError
 from legacy_restore.checkpoint.slices import TensorSlice
@@ -16,8 +16,6 @@ from legacy_restore.checkpoint.storable import NotStorableError
 from legacy_restore.checkpoint.tensor_bytes import stored_array
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
-
-_MEMBER = re.compile(r"(.+)\.(?:index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
 
 
 def write_checkpoint(
@@ -95,10 +93,10 @@ def write_checkpoint(
 
 def _checked(prefix: PrefixLike) -> str:
     target = checked_prefix(prefix)
-    member = _MEMBER.fullmatch(target)
-    if member is not None:
+    prefix_of_file = prefix_of_member(target)
+    if prefix_of_file is not None:
         raise errors.UsageError(
-            f"{target!r} is the name of one file of a checkpoint", hint=member.group(1)
+            f"{target!r} is the name of one file of a checkpoint", hint=prefix_of_file
         )
     return target
 

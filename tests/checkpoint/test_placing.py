@@ -65,7 +65,7 @@ def test_a_checkpoint_that_somebody_else_places_meanwhile_is_not_lost(
     with directory_beside(target) as directory:
         small_checkpoint(os.path.join(directory, "m"))
         monkeypatch.setattr(os, "mkdir", make_meanwhile)
-        with pytest.raises(FileExistsError, match="meanwhile"):
+        with pytest.raises(FileExistsError, match="in the way"):
             place(directory, target)
         before = {path.name: path.stat().st_ino for path in tmp_path.glob("m.*")}
     assert len(before) == 2
