@@ -21,7 +21,7 @@ from legacy_restore.checkpoint import checksum
 from legacy_restore.checkpoint.faults import corrupt_tensor
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.resolved import Location
-from legacy_restore.checkpoint.slices import TensorSlice, whole_part
+from legacy_restore.checkpoint.slices import TensorSlice
 from legacy_restore.checkpoint.tensor_entry import (
     OBJECT_GRAPH_KEY,
     StoredPart,
@@ -165,13 +165,13 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
           CorruptCheckpointError: The tensor had to be read and is damaged.
         """
         entry = self.entry(key)
-        if entry.slices and self.has_crcs:
+        if not entry.slices:
+            return {entry.parts[0]: self.contents_crc(key)}
+        if self.has_crcs:
             return self._reader.stored_crcs(key)
-        if not entry.is_complete:
-            with self._while_open():
-                read = self._reader.read_slices(key)
-                return {part: checksum.tensor_crc(values) for part, values in read}
-        return {whole_part(entry.shape): self.contents_crc(key)}
+        with self._while_open():
+            read = self._reader.read_slices(key)
+            return {part: checksum.tensor_crc(values) for part, values in read}
 
     def stored_parts(self, key: str) -> List[StoredPart]:
         """Returns where each part of a tensor is stored, as far as the format says.

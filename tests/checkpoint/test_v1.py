@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import open_checkpoint, open_prefix
+from legacy_restore.checkpoint import checksum, open_checkpoint, open_prefix
 from legacy_restore.checkpoint.slices import slice_key
 from tests.checkpoint.builders import (
     SNAPPY,
@@ -126,6 +126,17 @@ def test_slices_over_two_files_are_put_together(tmp_path):
         assert checkpoint["only/here"] == 7
         assert len(checkpoint.entry("w").slices) == 3
         checkpoint.verify_tensor("w")
+
+
+def test_slices_have_checksums_of_their_own_values(tmp_path):
+    first = V1Builder().add_slices("w", WHOLE, [TOP])
+    second = V1Builder().add_slices("w", WHOLE, [BOTTOM_LEFT, BOTTOM_RIGHT])
+    with opened_shards(tmp_path, first, second) as checkpoint:
+        crcs = checkpoint.slice_crcs("w")
+        assert set(crcs) == set(checkpoint.entry("w").slices)
+        for part, crc in crcs.items():
+            assert crc == checksum.tensor_crc(WHOLE[part.as_index()])
+        assert checkpoint.contents_crc("w") == checksum.tensor_crc(WHOLE)
 
 
 def test_a_tensor_with_a_hole_is_listed_and_not_read(tmp_path):
