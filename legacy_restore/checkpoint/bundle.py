@@ -46,6 +46,8 @@ from legacy_restore.report.findings import Finding
 if TYPE_CHECKING:
     import numpy as np
 
+    from legacy_restore.checkpoint.copied_bytes import CopiedPart
+    from legacy_restore.checkpoint.tensor_bytes import Chunk
 
 # More files than that are opened when they are read: a process may open 1,024 in all.
 _MAX_OPENED_AT_ONCE = 128
@@ -241,6 +243,33 @@ class Bundle(TensorReader):
                 faults.append(self._entry_fault(part, entry, error))
         if faults:
             raise fault_of_tensor(key, self.prefix, faults)
+
+    def copied_parts(self, key: str) -> Iterator[CopiedPart]:
+        """Yields the parts of a tensor as another V2 checkpoint stores them.
+
+        Raises:
+          UnsupportedCheckpointError: Their byte order cannot be turned round.
+        """
+        from legacy_restore.checkpoint import copied_bytes
+        from legacy_restore.checkpoint.tensor_bytes import StoredTensor
+
+        parts = self._tensor_entry(key).parts
+        for part, (stored, entry) in zip(parts, self._parts(key)):
+            with self._faults_of(key, stored, entry):
+                copied_bytes.check_copyable(entry, self.header.is_big_endian)
+            chunks = self._copied_chunks(key, stored, entry)
+            crc = copied_bytes.stored_crc(entry)
+            tensor = StoredTensor(entry.dtype, entry.shape, chunks, crc)
+            yield copied_bytes.CopiedPart(part, entry.shard, tensor)
+
+    def _copied_chunks(
+        self, key: str, part: Optional[TensorSlice], entry: BundleEntry
+    ) -> Iterator[Chunk]:
+        from legacy_restore.checkpoint.copied_bytes import copied_chunks
+
+        with self._faults_of(key, part, entry):
+            file = self._file(entry.shard)
+            yield from copied_chunks(file, entry, self.header.is_big_endian)
 
     def needs(self) -> Dict[int, Need]:
         """Returns what the tensors demand of each data file, by its number."""

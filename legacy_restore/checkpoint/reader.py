@@ -13,6 +13,8 @@ from legacy_restore.report.table import cut_names
 if TYPE_CHECKING:
     import numpy as np
 
+    from legacy_restore.checkpoint.copied_bytes import CopiedPart
+
 
 class TensorReader(abc.ABC):
     """The tensors of one checkpoint, read when asked for, from several threads at once.
@@ -94,6 +96,18 @@ class TensorReader(abc.ABC):
             their checksum.
           UnsupportedCheckpointError: NumPy cannot hold the dtype.
           MissingDependencyError: The dtype needs ``ml_dtypes``.
+        """
+
+    @abc.abstractmethod
+    def copied_parts(self, key: str) -> Iterator[CopiedPart]:
+        """Yields the parts of a tensor as a V2 checkpoint stores them, not decoded.
+
+        A tensor in one piece is one part. The bytes are read and verified when their
+        chunks are taken, which raises as ``verify`` does.
+
+        Raises:
+          UnsupportedCheckpointError: No V2 checkpoint that is written here can hold
+            them.
         """
 
     def read_string(self, key: str) -> bytes:

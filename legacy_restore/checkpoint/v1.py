@@ -9,8 +9,9 @@ the tensors have none (``tensorflow/core/util/tensor_slice_reader.cc``).
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.faults import (
@@ -21,6 +22,7 @@ from legacy_restore.checkpoint.faults import (
     limits_of,
     limits_of_tensor,
     not_there,
+    unsupported_tensor,
 )
 from legacy_restore.checkpoint.files import PositionedFile, identity_of
 from legacy_restore.checkpoint.reader import TensorReader
@@ -41,9 +43,11 @@ from legacy_restore.checkpoint.v1_entries import (
 from legacy_restore.checkpoint.v1_files import METADATA_KEY, shard_set_of_pattern
 from legacy_restore.checkpoint.v1_index import (
     Listed,
+    OnFault,
     StoredSlice,
     V1Tensor,
     collect_tensors,
+    refuse,
 )
 from legacy_restore.checkpoint.wire import Data, FormatError
 from legacy_restore.report.findings import KINDS, Finding
@@ -53,8 +57,14 @@ from legacy_restore.report.findings import KINDS, Finding
 if TYPE_CHECKING:
     import numpy as np
 
+    from legacy_restore.checkpoint.copied_bytes import CopiedPart
+    from legacy_restore.checkpoint.tensor_bytes import Chunk
+
 # Writing a checkpoint takes far longer than opening one.
 _MAX_ATTEMPTS = 5
+
+ListTensors = Callable[[int, str], List[SavedTensor]]
+"""Gives what a file lists from the number of its shard and its path."""
 
 
 class V1Files(TensorReader):
@@ -63,6 +73,8 @@ class V1Files(TensorReader):
     Attributes:
       prefix: Path of the file, or pattern of the shards' paths.
       tensors: What the files say about each tensor, by key.
+      lost: Why others cannot be had, by key; empty unless it was opened ``tolerantly``.
+      lost_files: What is wrong with files that list nothing, likewise.
     """
 
     format = "V1"
@@ -79,17 +91,72 @@ class V1Files(TensorReader):
           UnsupportedCheckpointError: It needs another reader.
           MissingDependencyError: It is compressed and ``cramjam`` is missing.
         """
+        self._begin(prefix)
+        self._open(self._list, refuse)
+
+    @classmethod
+    def tolerantly(cls, prefix: str) -> V1Files:
+        """Reads what files list that may be damaged.
+
+        One that lists nothing costs what it holds and no more; so does a tensor about
+        which files contradict each other.
+
+        Raises:
+          LegacyRestoreError: As the constructor, if none of the files can be read.
+        """
+        files = cls.__new__(cls)
+        files._begin(prefix)
+        files._open(files._try_list, files._lose)
+        return files
+
+    def _begin(self, prefix: str) -> None:
         self.prefix = prefix
         # What exists literally wins, also over a pattern.
         shards = None if os.path.isfile(prefix) else shard_set_of_pattern(prefix)
         self._paths = [prefix] if shards is None else shards.paths()
         self._files: Dict[int, PositionedFile] = {}
         self._tables: Dict[int, TableLookup] = {}
+        self.lost: Dict[str, str] = {}
+        self.lost_files: Dict[int, errors.LegacyRestoreError] = {}
+
+    def _open(self, list_tensors: ListTensors, on_fault: OnFault) -> None:
         try:
-            self._open()
+            self._open_all(list_tensors, on_fault)
         except BaseException:
             self.close()
             raise
+
+    def _open_all(self, list_tensors: ListTensors, on_fault: OnFault) -> None:
+        """Opens all files and takes what they list.
+
+        A training job may delete or rename them one by one meanwhile, so that some
+        would be of another step than the others, or seem to be missing.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            try:
+                self._take_lists(list_tensors, on_fault)
+                if self._are_unchanged():
+                    return
+            except errors.CorruptCheckpointError:
+                if self._are_unchanged():
+                    raise
+            self.close()
+            for found in (self._files, self._tables, self.lost, self.lost_files):
+                found.clear()
+        reason = f"it was written anew {_MAX_ATTEMPTS} times meanwhile"
+        raise corrupt(self.prefix, reason)
+
+    def _take_lists(self, list_tensors: ListTensors, on_fault: OnFault) -> None:
+        self.tensors = collect_tensors(
+            (
+                Listed(shard, path, list_tensors(shard, path))
+                for shard, path in enumerate(self._paths)
+            ),
+            on_fault,
+        )
+        if not self._tables:
+            gone = not_there(self._paths[0], "No such file or directory")
+            raise next(iter(self.lost_files.values()), gone)
 
     def close(self) -> None:
         """Closes the files; may be called twice."""
@@ -106,7 +173,8 @@ class V1Files(TensorReader):
 
     def findings(self) -> List[Finding]:
         """Returns what there is to say about missing files and slices."""
-        return [*self._missing_findings(), *self.incomplete_findings()]
+        lost = [one for error in self.lost_files.values() for one in error.findings]
+        return [*lost, *self._missing_findings(), *self.incomplete_findings()]
 
     @property
     def has_crcs(self) -> bool:
@@ -172,38 +240,42 @@ class V1Files(TensorReader):
 
         tensor = self.tensors[key]
         for stored in tensor.stored:
-            path = self._paths[stored.shard]
-            try:
+            with self._faults_of(key, stored):
                 data = self._data(tensor, stored)
                 if v1_values.has_place_for(tensor.dtype):
                     v1_values.decode_values(data, tensor.dtype, stored.part.shape)
-            except FormatError as error:
-                raise corrupt_tensor(key, path, str(error)) from error
 
-    def _open(self) -> None:
-        """Opens all files and takes what they list.
+    def copied_parts(self, key: str) -> Iterator[CopiedPart]:
+        """Yields the parts of a tensor as a V2 checkpoint stores them.
 
-        A training job may delete or rename them one by one meanwhile, so that some
-        would be of another step than the others, or seem to be missing.
+        The values of one part are in memory at a time, and the blocks that they are in.
+
+        Raises:
+          UnsupportedCheckpointError: The format has no place for the dtype.
         """
-        for _ in range(_MAX_ATTEMPTS):
-            try:
-                self.tensors = collect_tensors(
-                    Listed(shard, path, self._list(shard, path))
-                    for shard, path in enumerate(self._paths)
-                )
-                if not self._files:
-                    raise not_there(self._paths[0], "No such file or directory")
-                if self._are_unchanged():
-                    return
-            except errors.CorruptCheckpointError:
-                if self._are_unchanged():
-                    raise
-            self.close()
-            self._files.clear()
-            self._tables.clear()
-        reason = f"it was written anew {_MAX_ATTEMPTS} times meanwhile"
-        raise corrupt(self.prefix, reason)
+        from legacy_restore.checkpoint import v1_values
+        from legacy_restore.checkpoint.copied_bytes import CopiedPart
+        from legacy_restore.checkpoint.tensor_bytes import StoredTensor
+
+        tensor = self.tensors[key]
+        if not v1_values.has_place_for(tensor.dtype):
+            reason = f"the format V1 has no place for the dtype {tensor.dtype.name}"
+            raise unsupported_tensor(key, self.prefix, reason)
+        for stored in tensor.stored:
+            chunks = self._copied_chunks(key, stored)
+            copied = StoredTensor(tensor.dtype, stored.part.shape, chunks)
+            yield CopiedPart(stored.part, stored.shard, copied)
+
+    def _copied_chunks(self, key: str, stored: StoredSlice) -> Iterator[Chunk]:
+        from legacy_restore.checkpoint import v1_values
+        from legacy_restore.checkpoint.tensor_bytes import stored_array
+
+        dtype = self.tensors[key].dtype
+        with self._faults_of(key, stored):
+            data = self._data(self.tensors[key], stored)
+            values = v1_values.decode_values(data, dtype, stored.part.shape)
+        # Numbers of the same bits: NumPy need not have the dtype.
+        yield from stored_array(values, dtype).chunks
 
     def _are_unchanged(self) -> bool:
         """Whether the paths still lead to the files that were opened."""
@@ -228,6 +300,23 @@ class V1Files(TensorReader):
                 raise FormatError("is a table without a list of tensors")
             return parse_metadata(value)
 
+    def _try_list(self, shard: int, path: str) -> List[SavedTensor]:
+        """Returns what a file lists, nothing if that is damaged."""
+        try:
+            return self._list(shard, path)
+        except errors.LegacyRestoreError as error:
+            self._tables.pop(shard, None)
+            self.lost_files[shard] = error
+            return []
+
+    def _lose(self, key: str, path: str, error: FormatError) -> None:
+        self.lost.setdefault(key, f"{path}: {error}")
+
+    @property
+    def lacks_files(self) -> bool:
+        """Whether files are missing or list nothing: any may have slices of tensors."""
+        return len(self._tables) < len(self._paths)
+
     def _missing_findings(self) -> List[Finding]:
         return [
             Finding(
@@ -237,7 +326,7 @@ class V1Files(TensorReader):
                 "listed nowhere else",
             )
             for shard, path in enumerate(self._paths)
-            if shard not in self._files
+            if shard not in self._files and shard not in self.lost_files
         ]
 
     def _allocate(self, key: str) -> np.ndarray:
@@ -261,12 +350,18 @@ class V1Files(TensorReader):
         from legacy_restore.checkpoint import v1_values
 
         tensor = self.tensors[key]
-        path = self._paths[stored.shard]
-        try:
+        with self._faults_of(key, stored):
             data = self._data(tensor, stored)
             with limits_of_tensor(key, self.prefix):
                 return v1_values.read_values(data, tensor.dtype, stored.part.shape)
+
+    @contextlib.contextmanager
+    def _faults_of(self, key: str, stored: StoredSlice) -> Iterator[None]:
+        """Turns faults of a slice into errors that name its tensor."""
+        try:
+            yield
         except FormatError as error:
+            path = self._paths[stored.shard]
             raise corrupt_tensor(key, path, str(error)) from error
 
     def _data(self, tensor: V1Tensor, stored: StoredSlice) -> Data:

@@ -8,7 +8,7 @@ Every file lists the slices in it, with dtype and shape of the whole tensor
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Iterable, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from legacy_restore.checkpoint import dtypes
 from legacy_restore.checkpoint.faults import faults_of
@@ -74,35 +74,60 @@ class Listed(NamedTuple):
     tensors: Iterable[SavedTensor]
 
 
-def collect_tensors(files: Iterable[Listed]) -> Dict[str, V1Tensor]:
+OnFault = Callable[[str, str, FormatError], None]
+"""What is told of a tensor that is at fault, in which file, and why; it may raise."""
+
+
+def refuse(key: str, path: str, error: FormatError) -> None:
+    """Raises the fault of a tensor as one of the file.
+
+    Raises:
+      CorruptCheckpointError: Always.
+    """
+    with faults_of(path):
+        raise error
+
+
+def collect_tensors(
+    files: Iterable[Listed], on_fault: OnFault = refuse
+) -> Dict[str, V1Tensor]:
     """Puts together what the files of a checkpoint list.
 
     The slices of a tensor need not make up the whole, as in a V2 checkpoint.
 
+    Args:
+      files: What each file lists.
+      on_fault: Called for each tensor of which a slice is no part, two slices overlap,
+        or two files contradict each other. If it returns, the tensor is left out.
+
     Returns:
       The tensors by their names.
-
-    Raises:
-      CorruptCheckpointError: A slice is no part of its tensor, two slices overlap, or
-        two files contradict each other.
     """
     whole: Dict[bytes, SavedTensor] = {}
     stored: Dict[bytes, List[StoredSlice]] = {}
     last_path: Dict[bytes, str] = {}
+    lost: Set[bytes] = set()
     for file in files:
-        with faults_of(file.path):
-            for tensor in file.tensors:
+        for tensor in file.tensors:
+            last_path[tensor.name] = file.path
+            try:
                 first = whole.setdefault(tensor.name, tensor)
                 _check_same(first, tensor)
                 found = stored.setdefault(tensor.name, [])
                 found += _slices_of(tensor, file.shard)
-                last_path[tensor.name] = file.path
-    for name, slices in stored.items():
-        with faults_of(last_path[name]):
-            _check_slices(name, slices)
+            except FormatError as error:
+                on_fault(_text(tensor.name), file.path, error)
+                lost.add(tensor.name)
+    for name in [name for name in stored if name not in lost]:
+        try:
+            _check_slices(name, stored[name])
+        except FormatError as error:
+            on_fault(_text(name), last_path[name], error)
+            lost.add(name)
     return {
         _text(name): V1Tensor(name, one.dtype, one.shape, tuple(stored[name]))
         for name, one in whole.items()
+        if name not in lost
     }
 
 

@@ -6,10 +6,11 @@ refuses, this goes on with whatever can be made out.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
-from typing import Dict, Iterable, List, Mapping, Optional
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import bundle_verifying
@@ -23,6 +24,7 @@ from legacy_restore.checkpoint.resolved import Location
 from legacy_restore.checkpoint.slices import gap_in
 from legacy_restore.checkpoint.state_file import is_state_file
 from legacy_restore.checkpoint.tensor_entry import TensorEntry
+from legacy_restore.checkpoint.v1 import V1Files
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import human_bytes
 from legacy_restore.report.verify_report import VerifyReport, VerifyRow, VerifyStatus
@@ -62,33 +64,85 @@ def verify_checkpoint(location: LocationLike) -> VerifyReport:
       LocationError: No checkpoint is there, or several could be meant.
       UnsupportedCheckpointError: What is there is no checkpoint that is read.
     """
+    with examine_checkpoint(location) as examined:
+        return examined.report
+
+
+@dataclasses.dataclass(frozen=True)
+class Examined:
+    """A checkpoint that was verified and is open still.
+
+    Attributes:
+      report: What is damaged.
+      readers: Those that have its tensors: of an index that is damaged in part, first
+        what stands in undamaged blocks, then the rest.
+    """
+
+    report: VerifyReport
+    readers: Tuple[TensorReader, ...]
+
+
+@contextlib.contextmanager
+def examine_checkpoint(location: LocationLike) -> Iterator[Examined]:
+    """Verifies a checkpoint and keeps it open.
+
+    Args:
+      location: As ``verify_checkpoint``.
+
+    Raises:
+      LocationError: As ``verify_checkpoint``.
+      UnsupportedCheckpointError: As ``verify_checkpoint``.
+    """
     found = _locate(os.fsdecode(os.fspath(location)))
-    try:
-        opened = open_located(location, found)
-    except errors.LocationError:
-        raise
-    except errors.LegacyRestoreError as error:
-        return _verify_refused(found, error)
-    try:
-        return verify_reader(opened.reader, opened.location)
-    finally:
-        opened.reader.close()
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = open_located(location, found)
+        except errors.LocationError:
+            raise
+        except errors.LegacyRestoreError as error:
+            yield _examine_refused(found, error, stack)
+            return
+        stack.callback(opened.reader.close)
+        yield Examined(verify_reader(opened.reader, opened.location), (opened.reader,))
 
 
-def _verify_refused(
-    location: Location, refusal: errors.LegacyRestoreError
-) -> VerifyReport:
+def _examine_refused(
+    location: Location,
+    refusal: errors.LegacyRestoreError,
+    stack: contextlib.ExitStack,
+) -> Examined:
     """Verifies what can be made out of a checkpoint that is not opened."""
     if not os.path.isfile(location.prefix + ".index"):
-        return _report(location, "V1", (), refusal.findings)
+        return _examine_refused_v1(location, refusal, stack)
     try:
         survey = survey_index(location.prefix)
     except errors.LocationError:
         raise
     except errors.LegacyRestoreError as error:
         findings = bundle_verifying.findings_without_index(location.prefix)
-        return _report(location, "V2", (), [*error.findings, *findings])
-    return _verify_survey(location, survey)
+        report = _report(location, "V2", (), [*error.findings, *findings])
+        return Examined(report, ())
+    sound = Bundle.of_index(location.prefix, survey.sound)
+    stack.callback(sound.close)
+    doubtful = Bundle.of_index(location.prefix, survey.doubtful)
+    stack.callback(doubtful.close)
+    report = _verify_survey(location, survey, sound, doubtful)
+    return Examined(report, (sound, doubtful))
+
+
+def _examine_refused_v1(
+    location: Location,
+    refusal: errors.LegacyRestoreError,
+    stack: contextlib.ExitStack,
+) -> Examined:
+    try:
+        reader = V1Files.tolerantly(location.prefix)
+    except errors.LocationError:
+        raise
+    except errors.LegacyRestoreError:
+        return Examined(_report(location, "V1", (), refusal.findings), ())
+    stack.callback(reader.close)
+    return Examined(verify_reader(reader, location), (reader,))
 
 
 def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
@@ -100,6 +154,9 @@ def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
     """
     rows = _rows_of(reader)
     findings = list(reader.findings())
+    if isinstance(reader, V1Files):
+        rows = [_unless_files_lack(reader, row) for row in rows]
+        rows += _lost_rows(reader.lost)
     if isinstance(reader, Bundle):
         findings += bundle_verifying.findings_of_data(reader, rows)
         told = {finding.subject for finding in findings}
@@ -108,26 +165,24 @@ def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
     return _report(location, reader.format, rows, findings)
 
 
-def _verify_survey(location: Location, survey: IndexSurvey) -> VerifyReport:
+def _verify_survey(
+    location: Location, survey: IndexSurvey, sound: Bundle, doubtful: Bundle
+) -> VerifyReport:
     """Verifies what stands in an index, the doubtful too."""
-    sound = Bundle.of_index(location.prefix, survey.sound)
-    doubtful = Bundle.of_index(location.prefix, survey.doubtful)
-    try:
-        if survey.is_sound:
-            return verify_reader(sound, location)
-        rows = _rows_of(sound)
-        findings = [*survey.findings, *sound.findings()]
-        findings += bundle_verifying.findings_of_data(sound, rows)
-        reason = _IN_DOUBT if survey.has_header else _WITHOUT_HEADER
-        rows += [_doubted(row, reason) for row in _rows_of(doubtful)]
-    finally:
-        sound.close()
-        doubtful.close()
-    rows += [
-        VerifyRow(key, VerifyStatus.CORRUPT, reason)
-        for key, reason in survey.lost.items()
+    if survey.is_sound:
+        return verify_reader(sound, location)
+    rows = _rows_of(sound)
+    findings = [*survey.findings, *sound.findings()]
+    findings += bundle_verifying.findings_of_data(sound, rows)
+    reason = _IN_DOUBT if survey.has_header else _WITHOUT_HEADER
+    rows += [_doubted(row, reason) for row in _rows_of(doubtful)]
+    return _report(location, "V2", [*rows, *_lost_rows(survey.lost)], findings)
+
+
+def _lost_rows(lost: Mapping[str, str]) -> List[VerifyRow]:
+    return [
+        VerifyRow(key, VerifyStatus.CORRUPT, reason) for key, reason in lost.items()
     ]
-    return _report(location, "V2", rows, findings)
 
 
 def _doubted(row: VerifyRow, reason: str) -> VerifyRow:
@@ -182,6 +237,14 @@ def _row_of(reader: TensorReader, entry: TensorEntry) -> VerifyRow:
         f"no slice has {gap}"
     )
     return VerifyRow(entry.key, VerifyStatus.INCOMPLETE, reason, entry.nbytes)
+
+
+def _unless_files_lack(reader: V1Files, row: VerifyRow) -> VerifyRow:
+    """A file of V1 alone lists its slices: what is not there may be in a lost one."""
+    if row.status is not VerifyStatus.INCOMPLETE or not reader.lacks_files:
+        return row
+    reason = f"{row.reason}; a file that is missing or damaged may have the rest"
+    return dataclasses.replace(row, status=VerifyStatus.MISSING, reason=reason)
 
 
 def _locate(given: str) -> Location:
