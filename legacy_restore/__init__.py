@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from legacy_restore.checkpoint.writing import write_checkpoint
     from legacy_restore.examining.diff import diff
     from legacy_restore.examining.diff_report import DiffReport
+    from legacy_restore.examining.salvage import salvage
+    from legacy_restore.examining.salvage_report import SalvageReport
     from legacy_restore.graph.model import Model
     from legacy_restore.graph.plan import plan
     from legacy_restore.graph.restore import restore
@@ -33,6 +35,7 @@ __all__ = [
     "Model",
     "Plan",
     "Rename",
+    "SalvageReport",
     "TensorEntry",
     "diff",
     "errors",
@@ -41,6 +44,7 @@ __all__ = [
     "plan",
     "restore",
     "restore_scope",
+    "salvage",
     "scope_variables",
     "scoped_saver",
     "verify_checkpoint",
@@ -53,6 +57,7 @@ _HOMES = {
     "Model": "legacy_restore.graph.model",
     "Plan": "legacy_restore.planning.plan",
     "Rename": "legacy_restore.mapping.rules",
+    "SalvageReport": "legacy_restore.examining.salvage_report",
     "TensorEntry": "legacy_restore.checkpoint",
     "diff": "legacy_restore.examining.diff",
     "init_fn": "legacy_restore.graph.scope_restore",
@@ -60,6 +65,7 @@ _HOMES = {
     "plan": "legacy_restore.graph.plan",
     "restore": "legacy_restore.graph.restore",
     "restore_scope": "legacy_restore.graph.scope_restore",
+    "salvage": "legacy_restore.examining.salvage",
     "scope_variables": "legacy_restore.graph.scopes",
     "scoped_saver": "legacy_restore.graph.scopes",
     "verify_checkpoint": "legacy_restore.checkpoint.verifying",

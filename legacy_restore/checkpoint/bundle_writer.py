@@ -23,8 +23,10 @@ from legacy_restore.checkpoint.entries_writer import encode_entry, encode_header
 from legacy_restore.checkpoint.files import PositionedFile, absolute_path
 from legacy_restore.checkpoint.placing import (
     INDEX,
+    META,
     PrefixLike,
     checked_prefix,
+    copy_file,
     directory_beside,
     existing_findings,
     place,
@@ -186,6 +188,18 @@ class BundleWriter:
         self._pieces[part_name] = self._write(key, tensor, shard)
         self._sliced[name] = whole
         whole.parts.append(part)
+
+    def copy_graph(self, path: str) -> None:
+        """Copies a file to stand beside the checkpoint as its graph (``.meta``).
+
+        Raises:
+          WriteError: The system refuses; the checkpoint is not written.
+          ClosedError: The writer is finished, or was not begun.
+        """
+        directory = self._require_begun()
+        name = os.path.basename(self._target) + META
+        with self._system():
+            copy_file(path, os.path.join(directory, name))
 
     def finish(self) -> None:
         """Writes the index, reads everything back and moves it to its place.

@@ -23,11 +23,13 @@ import os
 import re
 import shutil
 import tempfile
-from typing import Iterator, List, Tuple, Union
+from typing import Callable, Iterator, List, Tuple, Union
 
 from legacy_restore import errors
-from legacy_restore.checkpoint.files import absolute_path
+from legacy_restore.checkpoint import checksum
+from legacy_restore.checkpoint.files import PositionedFile, absolute_path
 from legacy_restore.checkpoint.v1_files import is_v1_file
+from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.report.findings import KINDS, Finding
 
 PrefixLike = Union[str, "os.PathLike[str]"]
@@ -36,10 +38,11 @@ INDEX = ".index"
 _DATA = re.compile(r"\.data-\d{5}-of-\d{5}")
 _V1_SHARD = re.compile(r"-\d{5}-of-\d{5}")
 # What a Saver writes beside a checkpoint describes that checkpoint, not another one.
-_META = ".meta"
+META = ".meta"
 _TEMPORARY = ".legacy_restore-"
 _ASIDE = "replaced"
 _COPYING = ".part"
+_CHUNK_BYTES = 1 << 20
 # What file systems say that cannot do it for directories.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
@@ -93,7 +96,7 @@ def _is_part(path: str, name: str, stem: str) -> bool:
     if not name.startswith(stem) or os.path.isdir(path):
         return False
     ending = name[len(stem) :]
-    if ending in (INDEX, _META) or _DATA.fullmatch(ending):
+    if ending in (INDEX, META) or _DATA.fullmatch(ending):
         return True
     return (not ending or bool(_V1_SHARD.fullmatch(ending))) and is_v1_file(path)
 
@@ -219,6 +222,33 @@ class _Moves:
         for source, destination in reversed(self._undo):
             if os.path.lexists(source):
                 os.replace(source, destination)
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copies a file to one that is not there yet, to the disk, and compares the two.
+
+    Raises:
+      OSError: The system refuses.
+      FormatError: The source is no regular file or shrinks, or the copy is another.
+    """
+    crcs = []
+    with contextlib.closing(PositionedFile(source)) as file, open(target, "xb") as copy:
+        crcs.append(_transfer(file, copy.write))
+    sync_file(target)
+    with contextlib.closing(PositionedFile(target)) as file:
+        crcs.append(_transfer(file, len))
+    if crcs[0] != crcs[1]:
+        raise FormatError(f"{target}: what is read is not what was written")
+
+
+def _transfer(file: PositionedFile, take: Callable[[bytes], object]) -> int:
+    """Hands a file on chunk by chunk; returns its CRC32C."""
+    crc = 0
+    for start in range(0, file.size, _CHUNK_BYTES):
+        chunk = file.read(start, min(_CHUNK_BYTES, file.size - start))
+        crc = checksum.extend(crc, chunk)
+        take(chunk)
+    return crc
 
 
 def sync_file(path: str) -> None:

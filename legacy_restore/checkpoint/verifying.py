@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import bundle_verifying
@@ -64,7 +64,7 @@ def verify_checkpoint(location: LocationLike) -> VerifyReport:
       LocationError: No checkpoint is there, or several could be meant.
       UnsupportedCheckpointError: What is there is no checkpoint that is read.
     """
-    with examine_checkpoint(location) as examined:
+    with examine_checkpoint(location, locate_damaged(location)) as examined:
         return examined.report
 
 
@@ -74,36 +74,44 @@ class Examined:
 
     Attributes:
       report: What is damaged.
-      readers: Those that have its tensors: of an index that is damaged in part, first
-        what stands in undamaged blocks, then the rest.
+      reader: What has its tensors; None where nothing says which there are.
+      doubtful: What has those that only damaged blocks of an index list, or None.
     """
 
     report: VerifyReport
-    readers: Tuple[TensorReader, ...]
+    reader: Optional[TensorReader] = None
+    doubtful: Optional[TensorReader] = None
+
+    @property
+    def opens(self) -> bool:
+        """Whether what lists the tensors is undamaged, as ``open_checkpoint`` asks."""
+        if isinstance(self.reader, V1Files):
+            return not (self.reader.lost or self.reader.lost_files)
+        return self.reader is not None and self.doubtful is None
 
 
 @contextlib.contextmanager
-def examine_checkpoint(location: LocationLike) -> Iterator[Examined]:
+def examine_checkpoint(given: LocationLike, found: Location) -> Iterator[Examined]:
     """Verifies a checkpoint and keeps it open.
 
     Args:
-      location: As ``verify_checkpoint``.
+      given: What to look for if it is deleted while it is opened.
+      found: What ``locate_damaged`` gives.
 
     Raises:
-      LocationError: As ``verify_checkpoint``.
-      UnsupportedCheckpointError: As ``verify_checkpoint``.
+      LocationError: It is not there any more.
     """
-    found = _locate(os.fsdecode(os.fspath(location)))
     with contextlib.ExitStack() as stack:
         try:
-            opened = open_located(location, found)
+            opened = open_located(given, found)
         except errors.LocationError:
             raise
         except errors.LegacyRestoreError as error:
             yield _examine_refused(found, error, stack)
             return
         stack.callback(opened.reader.close)
-        yield Examined(verify_reader(opened.reader, opened.location), (opened.reader,))
+        report = verify_reader(opened.reader, opened.location)
+        yield Examined(report, opened.reader)
 
 
 def _examine_refused(
@@ -120,14 +128,13 @@ def _examine_refused(
         raise
     except errors.LegacyRestoreError as error:
         findings = bundle_verifying.findings_without_index(location.prefix)
-        report = _report(location, "V2", (), [*error.findings, *findings])
-        return Examined(report, ())
+        return Examined(_report(location, "V2", (), [*error.findings, *findings]))
     sound = Bundle.of_index(location.prefix, survey.sound)
     stack.callback(sound.close)
     doubtful = Bundle.of_index(location.prefix, survey.doubtful)
     stack.callback(doubtful.close)
     report = _verify_survey(location, survey, sound, doubtful)
-    return Examined(report, (sound, doubtful))
+    return Examined(report, sound, None if survey.is_sound else doubtful)
 
 
 def _examine_refused_v1(
@@ -140,9 +147,9 @@ def _examine_refused_v1(
     except errors.LocationError:
         raise
     except errors.LegacyRestoreError:
-        return Examined(_report(location, "V1", (), refusal.findings), ())
+        return Examined(_report(location, "V1", (), refusal.findings))
     stack.callback(reader.close)
-    return Examined(verify_reader(reader, location), (reader,))
+    return Examined(verify_reader(reader, location), reader)
 
 
 def verify_reader(reader: TensorReader, location: Location) -> VerifyReport:
@@ -247,7 +254,14 @@ def _unless_files_lack(reader: V1Files, row: VerifyRow) -> VerifyRow:
     return dataclasses.replace(row, status=VerifyStatus.MISSING, reason=reason)
 
 
-def _locate(given: str) -> Location:
+def locate_damaged(location: LocationLike) -> Location:
+    """Finds a checkpoint that may be damaged; arguments as ``verify_checkpoint``.
+
+    Raises:
+      LocationError: No checkpoint is there, or several could be meant.
+      UnsupportedCheckpointError: What is there is no checkpoint that is read.
+    """
+    given = os.fsdecode(os.fspath(location))
     try:
         return resolve_location(given)
     except errors.LocationError:

@@ -73,7 +73,7 @@ def write_checkpoint(
       CheckpointError: ``tensors`` is a checkpoint and cannot be read, or files of it
         are missing.
     """
-    target = _checked(prefix)
+    target = checked_target(prefix)
     if not isinstance(tensors, Mapping):
         raise errors.UsageError(
             f"tensors has to be a mapping from keys to arrays, not {type(tensors)}"
@@ -91,7 +91,12 @@ def write_checkpoint(
     return target
 
 
-def _checked(prefix: PrefixLike) -> str:
+def checked_target(prefix: PrefixLike) -> str:
+    """Returns the prefix of a checkpoint to write.
+
+    Raises:
+      UsageError: As ``checked_prefix``, or it is the name of a file of a checkpoint.
+    """
     target = checked_prefix(prefix)
     prefix_of_file = prefix_of_member(target)
     if prefix_of_file is not None:

@@ -1,7 +1,8 @@
 """The command ``legacy-restore``: chooses a command, and turns errors to exit codes.
 
-Exit codes: 0 good, 1 refused, a check failed or two checkpoints differ, 2 usage, 3 an
-input is missing, corrupt or not supported, 4 a fault of this program, 130 interrupted.
+Exit codes: 0 good, 1 refused, a check failed, two checkpoints differ or a salvage lost
+something, 2 usage, 3 an input is missing, corrupt or not supported, 4 a fault of this
+program, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from legacy_restore.cli import inspect as inspect_command
 from legacy_restore.cli import output
 from legacy_restore.cli import plan as plan_command
 from legacy_restore.cli import restore as restore_command
+from legacy_restore.cli import salvage as salvage_command
 from legacy_restore.cli import verify as verify_command
 from legacy_restore.cli.progress import progress_on_stderr
 
@@ -26,6 +28,7 @@ _COMMANDS = (
     inspect_command,
     verify_command,
     diff_command,
+    salvage_command,
     plan_command,
     restore_command,
 )

@@ -188,6 +188,8 @@ KINDS = _catalogue(
     _remark("graph-not-read", "graph not read"),
     _remark("graph-needs-checkpoint", "values are in a checkpoint"),
     _remark("incomplete-tensor", "only part of a tensor in the checkpoint"),
+    _remark("tensor-unverified", "taken although nobody can tell, as permitted"),
+    _remark("graph-copied", "graph copied as it is"),
     _remark("object-key-missing", "the object graph names what is not there"),
     _remark("object-key-unlisted", "tensors that no object saved"),
     _remark("same-files", "both locations are the same files"),

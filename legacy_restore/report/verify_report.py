@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import shlex
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore import errors
@@ -179,13 +180,13 @@ class VerifyReport:
             cells = [(row.key, row.status.value, row.reason) for row in told]
             blocks.append(align([("key", "verdict", "reason"), *cells]))
             blocks += [[f"  try: {printable(hint)}"] for hint in self._row_hints()]
+        if self.good and not self._is_at_most_undecided():
+            blocks.append([f"  try: {printable(self._salvaging())}"])
         return in_blocks(blocks)
 
     def _headline(self) -> str:
         verdict = "undamaged" if self.ok else "not sound"
-        if not self.ok and all(
-            one.id in _UNDECIDED for one in errors_of(self.findings)
-        ):
+        if not self.ok and self._is_at_most_undecided():
             verdict = "not known to be sound"
         return f"{printable(self.prefix)}: {verdict}"
 
@@ -203,6 +204,15 @@ class VerifyReport:
             count = f"{len(self.good):,} of {_tensors(self.rows)}"
             lines.append(f"{count} can be saved, {sizes}")
         return lines
+
+    def _is_at_most_undecided(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return all(one.id in _UNDECIDED for one in errors_of(self.findings))
+
+    def _salvaging(self) -> str:
+        """The command that saves what is good."""
+        given = shlex.quote(self.location)
+        return f"legacy-restore salvage {given} OUT writes what can be saved to OUT"
 
     def _row_hints(self) -> List[str]:
         told = {finding.hint for finding in self.file_findings}

@@ -19,6 +19,7 @@ _FIELDS = {
     "bool": 11,
     "complex128": 12,
     "float16": 13,
+    "bfloat16": 13,
     "uint32": 16,
     "uint64": 17,
 }

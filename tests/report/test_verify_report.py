@@ -26,7 +26,7 @@ def test_all_good_is_one_line_and_a_count():
 
 def test_what_is_not_sound_is_listed_with_what_can_be_saved():
     text = str(report(GOOD, PART, BAD, GONE, ODD, findings=[SHORT, STRAY]))
-    head, short, stray, rows, hint = text.split("\n\n")
+    head, short, stray, rows, hint, last = text.split("\n\n")
     assert head.splitlines() == [
         "m.ckpt: not sound",
         "format V2, 5 tensors: 1 ok, 1 corrupt, 1 missing data, 1 incomplete, "
@@ -38,6 +38,20 @@ def test_what_is_not_sound_is_listed_with_what_can_be_saved():
     assert stray.splitlines()[0] == "remark: data file of another set"
     assert [line.split()[0] for line in rows.splitlines()] == ["key", *"bcde"]
     assert hint == "  try: git lfs pull"
+    assert last.startswith("  try: legacy-restore salvage where OUT ")
+
+
+def test_salvaging_is_proposed_where_something_is_damaged_and_something_good():
+    def proposes(*rows, findings=()):
+        return "legacy-restore salvage" in str(report(*rows, findings=findings))
+
+    assert proposes(GOOD, BAD)
+    assert proposes(PART, GONE)
+    assert proposes(GOOD, findings=[SHORT])
+    assert not proposes(GOOD)
+    assert not proposes(GOOD, findings=[STRAY])
+    assert not proposes(BAD)
+    assert not proposes(GOOD, ODD)
 
 
 def test_remarks_and_slices_that_tensorflow_left_out_are_no_fault():
