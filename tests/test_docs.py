@@ -13,6 +13,7 @@ import pytest
 import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.examining.diff_report import ComparedBy, DiffStatus
+from legacy_restore.examining.salvage_report import SalvageStatus
 from legacy_restore.mapping.classify import TensorClass
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Severity
@@ -86,6 +87,8 @@ def test_python_code_of_the_guide_runs(tmp_path, monkeypatch, capsys):
     assert "checked 20 variables: 20 equal" in out
     assert names["digits"].shape == (2,)
     assert names["kernel"].shape == (3, 3, 1, 16)
+    assert names["saved"].format == "V2"
+    assert "known tensors saved to saved.ckpt-1500" in out
 
 
 def test_every_public_function_is_used_in_the_guide():
@@ -97,6 +100,7 @@ def test_every_public_function_is_used_in_the_guide():
         "Checkpoint",
         "DiffReport",
         "Plan",
+        "SalvageReport",
         "TensorEntry",
     }  # What functions return.
     public = [name for name in lr.__all__ if callable(getattr(lr, name))]
@@ -228,8 +232,33 @@ def test_the_json_of_diff_is_documented_both_ways():
     assert difference(example("diff-json.md"), json.loads(done.stdout)) is None
 
 
+def test_the_json_of_salvage_is_documented_both_ways(tmp_path):
+    source = ROOT / "tests" / "golden" / "tf1_15_v1_sharded"
+    shutil.copytree(str(source), str(tmp_path / "broken"))
+    (tmp_path / "broken" / "model.ckpt-100-00001-of-00003").unlink()
+    done = run("salvage", "broken", "saved", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert difference(example("salvage-json.md"), found) is None
+    text = (ROOT / "docs" / "salvage-json.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    assert rows == [status.value for status in SalvageStatus]
+    # What it proposes runs; one of the two is damaged.
+    (command,) = found["next"]
+    again = run(*shlex.split(command)[1:], cwd=tmp_path)
+    assert again.returncode == 3, again.stderr
+    assert "2 equal" in again.stdout
+
+
 @pytest.mark.parametrize(
-    "name", ["plan-json.md", "inspect-json.md", "verify-json.md", "diff-json.md"]
+    "name",
+    [
+        "plan-json.md",
+        "inspect-json.md",
+        "verify-json.md",
+        "salvage-json.md",
+        "diff-json.md",
+    ],
 )
 def test_the_json_of_an_error_is_documented_both_ways(name):
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")

@@ -180,7 +180,8 @@ class _Search:
             survivor = self._taken(entry, reader, parts)
         except (errors.LegacyRestoreError, _NotTakenError) as error:
             return _lost(row, error)
-        kind = KINDS["incomplete-tensor"]
+        # Its other slices are lost, also where that is permitted.
+        kind = KINDS["tensor-corrupt"] if row.finding is None else row.finding.kind
         return _saved(row, SalvageStatus.INCOMPLETE, survivor, kind)
 
     def _taken(

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("inspect",), ("diff",), ("plan",), ("restore",)]
+    "command", [(), ("inspect",), ("diff",), ("salvage",), ("plan",), ("restore",)]
 )
 def test_help_is_good_and_shows_an_example(command):
     done = run(*command, "--help")
@@ -42,6 +42,13 @@ def test_help_is_good_and_shows_an_example(command):
         ("diff", "nowhere", "nowhere", "--atol=-1"),
         ("diff", "nowhere", "nowhere", "--atol=nan"),
         ("diff", "nowhere", "nowhere", "--rtol=much"),
+        ("salvage", "checkpoints/denoiser"),
+        ("salvage", "checkpoints/denoiser", "checkpoints/denoiser"),
+        ("salvage", "checkpoints/denoiser", "checkpoints/denoiser/model.ckpt-8000"),
+        ("salvage", "checkpoints/denoiser", "no/such/directory"),
+        ("salvage", "checkpoints/denoiser", "out.index"),
+        ("salvage", "nowhere", "out", "--allow_undecided=("),
+        ("salvage", "nowhere", "out", "--allow_incomplete=("),
         ("plan",),
         ("plan", "--model=no-separator"),
         ("plan", "--model=denoiser=checkpoints/denoiser"),

@@ -378,7 +378,8 @@ def test_good_slices_are_kept_only_by_name_and_never_pass_for_the_whole(prefix, 
     (row,) = report.with_status(SalvageStatus.INCOMPLETE)
     assert row.reason.startswith("1 of 2 slices are sound and kept; slice [0:1,0:3]")
     assert (row.nbytes, row.saved_nbytes) == (48, 36)
-    assert "incomplete-tensor" in ids(report)
+    assert ids(report) == ["tensor-corrupt"]
+    assert (report.ok, report.exit_code, report.lost) == (False, 1, [])
     with open_checkpoint(out) as checkpoint:
         assert not checkpoint.entry("d/table").is_complete
         with pytest.raises(errors.UnsupportedCheckpointError):

@@ -19,6 +19,7 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
 from legacy_restore.checkpoint.verifying import verify_checkpoint
 from legacy_restore.examining.inspection import inspect_location
+from legacy_restore.examining.salvage import salvage
 from tests.checkpoint.golden import contents_of as bytes_of
 from tests.fuzz.mutations import Mutant, mutate
 from tests.fuzz.seeds import Seed, all_seeds
@@ -161,13 +162,15 @@ def _look_at(seed: Seed, mutant: Mutant, sound: Dict[str, Any]) -> _Outcome:
         try:
             with _time_limit():
                 found = _found(location, outcome)
+                saved = _salvaged(location, folder)
         except Hang:
             return _Outcome("hang", f"it took more than {MAX_SECONDS} seconds")
         except Exception as error:
             return _Outcome("crash", f"{type(error).__name__}: {error}")
-    if mutant.is_sealed or found is None:
+    if mutant.is_sealed:
         return outcome
-    wrong = sorted(key for key, value in found.items() if sound.get(key) != value)
+    seen = [*(found or {}).items(), *saved.items()]
+    wrong = sorted({key for key, value in seen if sound.get(key) != value})
     if wrong:
         return _Outcome("wrong", f"other values than were saved: {wrong}")
     return outcome
@@ -196,6 +199,24 @@ def _found(location: str, outcome: _Outcome) -> Optional[Dict[str, Any]]:
     assert report is not None
     assert not (report.ok and outcome.name == "CorruptCheckpointError")
     return found
+
+
+def _salvaged(location: str, folder: str) -> Dict[str, Any]:
+    """The values that are saved; the checkpoint that is written is undamaged."""
+    outcome = _Outcome()
+    target = str(pathlib.Path(folder) / "salvaged")
+    report = _ours(lambda: salvage(location, target), outcome)
+    if report is None:
+        return {}
+    assert str(report)
+    assert report.to_json()
+    assert (report.exit_code == 3) == (report.written is None)
+    if report.written is None:
+        return {}
+    assert not verify_checkpoint(target).lost
+    with open_checkpoint(target) as checkpoint:
+        assert len(checkpoint) == len(report.saved)
+        return _values(checkpoint, outcome)
 
 
 def _values(checkpoint: Checkpoint, outcome: _Outcome) -> Dict[str, Any]:
