@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
     from legacy_restore.checkpoint.verifying import verify_checkpoint
     from legacy_restore.checkpoint.writing import write_checkpoint
+    from legacy_restore.examining.diagnosis import Diagnosis
     from legacy_restore.examining.diff import diff
     from legacy_restore.examining.diff_report import DiffReport
+    from legacy_restore.examining.doctor import diagnose
     from legacy_restore.examining.salvage import salvage
     from legacy_restore.examining.salvage_report import SalvageReport
     from legacy_restore.graph.model import Model
@@ -31,12 +33,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Checkpoint",
+    "Diagnosis",
     "DiffReport",
     "Model",
     "Plan",
     "Rename",
     "SalvageReport",
     "TensorEntry",
+    "diagnose",
     "diff",
     "errors",
     "init_fn",
@@ -53,12 +57,14 @@ __all__ = [
 
 _HOMES = {
     "Checkpoint": "legacy_restore.checkpoint",
+    "Diagnosis": "legacy_restore.examining.diagnosis",
     "DiffReport": "legacy_restore.examining.diff_report",
     "Model": "legacy_restore.graph.model",
     "Plan": "legacy_restore.planning.plan",
     "Rename": "legacy_restore.mapping.rules",
     "SalvageReport": "legacy_restore.examining.salvage_report",
     "TensorEntry": "legacy_restore.checkpoint",
+    "diagnose": "legacy_restore.examining.doctor",
     "diff": "legacy_restore.examining.diff",
     "init_fn": "legacy_restore.graph.scope_restore",
     "open_checkpoint": "legacy_restore.checkpoint",

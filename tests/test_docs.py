@@ -12,6 +12,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
+from legacy_restore.examining.diagnosis import StateStatus
 from legacy_restore.examining.diff_report import ComparedBy, DiffStatus
 from legacy_restore.examining.salvage_report import SalvageStatus
 from legacy_restore.mapping.classify import TensorClass
@@ -98,6 +99,7 @@ def test_every_public_function_is_used_in_the_guide():
     code = "\n".join(blocks(GUIDE, "python"))
     types = {
         "Checkpoint",
+        "Diagnosis",
         "DiffReport",
         "Plan",
         "SalvageReport",
@@ -122,16 +124,17 @@ def test_commands_of_the_readme_run(tmp_path):
     commands = [shlex.split(line) for line in lines if line]
     ours = [words[1:] for words in commands if words[0] == "legacy-restore"]
     assert [words[0] for words in ours] == [
+        "doctor",
         "inspect",
         "diff",
         "plan",
         "restore",
     ]
     told = [run(*words, cwd=tmp_path / "digits") for words in ours]
-    assert [done.returncode for done in told] == [0, 0, 0, 0]
+    assert [done.returncode for done in told] == [0, 0, 0, 0, 0]
     # What README shows of inspect is what it prints.
     shown = [one for one in blocks(README, "text") if "tensors" in one]
-    assert [one in told[0].stdout for one in shown] == [True]
+    assert [one in told[1].stdout for one in shown] == [True]
     scripts = [words[0] for words in commands if words[0] != "legacy-restore"]
     assert scripts == ["scripts/example", "scripts/test"]
     assert all(os.access(str(ROOT / script), os.X_OK) for script in scripts)
@@ -250,6 +253,21 @@ def test_the_json_of_salvage_is_documented_both_ways(tmp_path):
     assert "2 equal" in again.stdout
 
 
+def test_the_json_of_doctor_is_documented_both_ways(tmp_path):
+    shutil.copytree(str(DIGITS / "checkpoints"), str(tmp_path / "runs"))
+    graph = builders.meta_graph(builders.graph(builders.variable("w", sizes=(2, 3))))
+    builders.write(tmp_path / "runs" / "denoiser" / "model.ckpt-100.meta", graph)
+    done = run("doctor", "runs", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert difference(example("doctor-json.md"), json.loads(done.stdout)) is None
+
+
+def test_every_status_of_a_state_file_is_documented():
+    text = (ROOT / "docs" / "doctor-json.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    assert rows == [status.value for status in StateStatus]
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -258,6 +276,7 @@ def test_the_json_of_salvage_is_documented_both_ways(tmp_path):
         "verify-json.md",
         "salvage-json.md",
         "diff-json.md",
+        "doctor-json.md",
     ],
 )
 def test_the_json_of_an_error_is_documented_both_ways(name):

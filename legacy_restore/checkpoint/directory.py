@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional, Set
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.formats import open_reader
@@ -59,6 +59,11 @@ def list_candidates(directory: str) -> List[Candidate]:
         raise errors.LocationError(
             message, path=directory, findings=[finding]
         ) from error
+    return candidates_among(directory, names)
+
+
+def candidates_among(directory: str, names: Sequence[str]) -> List[Candidate]:
+    """Returns the prefixes that some files of a directory have, by stem and step."""
     prefixes = {
         os.path.join(directory, name[: -len(_INDEX)])
         for name in names
@@ -71,7 +76,7 @@ def list_candidates(directory: str) -> List[Candidate]:
     )
 
 
-def _v1_prefixes(directory: str, names: List[str]) -> Set[str]:
+def _v1_prefixes(directory: str, names: Sequence[str]) -> Set[str]:
     """The prefixes of V1 checkpoints, which their names do not tell from other files.
 
     What is known by its name is not opened: a long training leaves thousands of files.

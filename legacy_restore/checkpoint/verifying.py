@@ -68,6 +68,16 @@ def verify_checkpoint(location: LocationLike) -> VerifyReport:
         return examined.report
 
 
+def verify_located(found: Location) -> VerifyReport:
+    """Verifies the checkpoint with a prefix to which a location was resolved before.
+
+    Raises:
+      LocationError: It is not there.
+    """
+    with examine_checkpoint(found.prefix, found) as examined:
+        return examined.report
+
+
 @dataclasses.dataclass(frozen=True)
 class Examined:
     """A checkpoint that was verified and is open still.

@@ -16,6 +16,7 @@ from typing import Any, Callable, List, Optional
 
 from legacy_restore import __version__, errors
 from legacy_restore.cli import diff as diff_command
+from legacy_restore.cli import doctor as doctor_command
 from legacy_restore.cli import inspect as inspect_command
 from legacy_restore.cli import output
 from legacy_restore.cli import plan as plan_command
@@ -25,6 +26,7 @@ from legacy_restore.cli import verify as verify_command
 from legacy_restore.cli.progress import progress_on_stderr
 
 _COMMANDS = (
+    doctor_command,
     inspect_command,
     verify_command,
     diff_command,
