@@ -138,6 +138,23 @@ def test_inspecting_a_graph_loads_no_numpy(tmp_path):
     assert not loaded & {"numpy", "tensorflow", "absl", "google.protobuf"}
 
 
+def test_a_diagnosis_loads_no_numpy_and_works_where_others_cannot_be_imported(tmp_path):
+    builders.write(tmp_path / "frozen.pb", builders.graph(builders.constant("c")))
+    write_object_based(tmp_path / "ckpt-1", adam_graph(), adam_tensors())
+    golden = PACKAGE.parent / "tests" / "golden"
+    program = (
+        "import json, sys\n"
+        "for name in ('tensorflow', 'absl', 'keras', 'numpy'):\n"
+        "    sys.modules[name] = None\n"
+        "import legacy_restore as lr\n"
+        f"assert lr.diagnose({str(tmp_path)!r}).ok\n"
+        f"found = lr.diagnose({str(golden)!r})\n"
+        "assert str(found) and found.to_json() and len(found.checkpoints) > 15\n"
+        "print(json.dumps(found.ok))\n"
+    )
+    assert run(program)
+
+
 def test_reading_a_checkpoint_loads_no_tensorflow():
     path = PACKAGE.parent / "tests" / "golden" / "tf1_15_two_models" / "encoder"
     program = (

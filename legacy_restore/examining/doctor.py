@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from typing import Iterable, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import near_misses
@@ -35,7 +35,11 @@ from legacy_restore.examining.doctor_commands import next_commands
 from legacy_restore.examining.doctor_files import Listing, Walk, walk
 from legacy_restore.examining.doctor_graphs import home_of, lone_graphs
 from legacy_restore.examining.doctor_names import sort_names
-from legacy_restore.examining.doctor_remarks import leftover_findings, remarks_on
+from legacy_restore.examining.doctor_remarks import (
+    leftover_findings,
+    orphan_findings,
+    remarks_on,
+)
 from legacy_restore.examining.doctor_state import judge_state_file
 from legacy_restore.graphdef.locating import SAVED_MODEL_FILE
 from legacy_restore.report.findings import KINDS, Finding
@@ -47,6 +51,9 @@ _MEMBER = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})", re.D
 _BEHIND_PREFIX = (
     r"(?:\.(?:index|meta|data-\d{5}-of-\d{5})|-\d{5}-of-\d{5})?(?:\.tempstate\d+)?"
 )
+# How often to look again at a directory in which a training job writes.
+_MAX_ATTEMPTS = 5
+
 _READS = ("index", "all")
 
 
@@ -69,9 +76,14 @@ def diagnose(path: LocationLike, *, read: str = "index") -> Diagnosis:
     if read not in _READS:
         raise errors.UsageError(f"read={read!r} is none of {', '.join(_READS)}")
     given = os.fsdecode(os.fspath(path))
-    walked = _walk(given)
-    seen = _Seen([], [], [], list(walked.findings))
-    left_out = _look(walked.listings, Judge(read=read), seen)
+    for _ in range(_MAX_ATTEMPTS):
+        walked = _walk(given)
+        seen = _Seen([], [], [], list(walked.findings), {})
+        left_out = _look(walked.listings, Judge(read=read), seen)
+        # A job may have deleted all that were there, and written others.
+        if seen.checkpoints or not _has_vanished(seen):
+            break
+    seen.findings.extend(orphan_findings(seen.orphans))
     if left_out:
         message = f"{left_out:,} checkpoints more than {MAX_CHECKPOINTS:,} are there"
         more = Finding(KINDS["not-looked-at"], given, message, hint="name a directory")
@@ -90,6 +102,7 @@ class _Seen(NamedTuple):
     graphs: List[GraphRow]
     state_files: List[StateRow]
     findings: List[Finding]
+    orphans: Dict[str, List[str]]
 
 
 def _with_commands(given: str, read: str, walked: Walk, seen: _Seen) -> Diagnosis:
@@ -130,7 +143,12 @@ def _look(listings: Iterable[Listing], judge: Judge, seen: _Seen) -> int:
         seen.graphs.extend(lone_graphs(names))
         seen.state_files.extend(map(judge_state_file, names.state_files))
         seen.findings.extend(remarks_on(names))
+        seen.orphans.update(names.orphans)
     return left_out
+
+
+def _has_vanished(seen: _Seen) -> bool:
+    return any(one.id == "checkpoint-vanished" for one in seen.findings)
 
 
 def _vanished(prefix: str) -> Finding:
@@ -143,7 +161,9 @@ def _vanished(prefix: str) -> Finding:
 
 def _walk(given: str) -> Walk:
     """The directories that a path means, and of a prefix its files alone."""
-    if "\0" not in given and os.path.isdir(given):
+    if "\0" in given:
+        raise near_misses.no_checkpoint(given, f"{given!r} holds a NUL byte")
+    if os.path.isdir(given):
         return walk(given)
     directory, name = os.path.split(given)
     if os.path.isfile(given):

@@ -98,6 +98,10 @@ def walk(root: str, depth: int = MAX_DEPTH) -> Walk:
         directory, level = waiting.popleft()
         try:
             found = _list(directory, room)
+        except FileNotFoundError as error:
+            if directory == root:  # Others come and go where a job saves.
+                findings.append(_unreadable(directory, error))
+            continue
         except OSError as error:
             findings.append(_unreadable(directory, error))
             continue

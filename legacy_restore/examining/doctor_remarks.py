@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Sequence, Set
+import time
+from typing import Dict, List, Mapping, Sequence, Set
 
 from legacy_restore.checkpoint.data_files import lookalike_at
 from legacy_restore.checkpoint.v1_files import shard_set_of_pattern
@@ -11,13 +12,15 @@ from legacy_restore.examining.doctor_names import Sorted, Suspect
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
 
+# Longer than a job takes from one file of a checkpoint to the next, and no nuisance.
+_MOMENT_SECONDS = 0.25
+
 _NOT_READ = "files of other libraries are not read here"
 
 
 def remarks_on(names: Sorted) -> List[Finding]:
     """Returns what there is to say about the files of a directory."""
     return [
-        *_orphan_findings(names.orphans),
         *[_suspect_finding(one) for one in names.suspects],
         *_archive_findings(names.archives),
         *leftover_findings(names.leftovers),
@@ -49,11 +52,20 @@ def _leftover_text(paths: Sequence[str]) -> str:
     return text
 
 
-def _orphan_findings(orphans: Dict[str, List[str]]) -> List[Finding]:
+def orphan_findings(orphans: Mapping[str, Sequence[str]]) -> List[Finding]:
+    """Returns what there is to say about data files without index.
+
+    A job that deletes its oldest checkpoint begins with the index, and one that saves
+    ends with it (``checkpoint_management.py``, ``remove_checkpoint``), so that the
+    files are looked at once more after a moment.
+
+    Args:
+      orphans: Paths of data files by prefix, as they were listed.
+    """
+    if orphans:
+        time.sleep(_MOMENT_SECONDS)
     found = []
     for prefix, paths in sorted(orphans.items()):
-        # A job that deletes its oldest checkpoint begins with the index, and one that
-        # saves ends with it.
         if os.path.lexists(prefix + ".index") or not any(map(os.path.lexists, paths)):
             continue
         count = f"{len(paths)} data file" + ("" if len(paths) == 1 else "s")

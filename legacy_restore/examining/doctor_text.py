@@ -83,7 +83,7 @@ def _head_lines(diagnosis: Diagnosis) -> List[str]:
         f"{_count(diagnosis.num_directories, 'directory', 'directories')}, "
         f"{_count(diagnosis.num_files, 'file')}"
     )
-    parts = [_count(len(rows), "checkpoint")]
+    parts = [_count(len(rows), "checkpoint") if rows else "no checkpoint"]
     if diagnosis.graphs:
         parts.append(_count(len(diagnosis.graphs), "graph") + " alone")
     if damaged:
@@ -93,7 +93,7 @@ def _head_lines(diagnosis: Diagnosis) -> List[str]:
     num_faults = sum(len(row.faults) for row in rows)
     others = len(errors_of(diagnosis.findings)) - num_faults
     if others:
-        parts.append(_count(others, "error") + " beside")
+        parts.append(_count(others, "other error" if num_faults else "error"))
     if diagnosis.ok:
         parts.append(
             "all data verified, nothing is wrong"

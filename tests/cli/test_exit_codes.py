@@ -16,7 +16,17 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("inspect",), ("diff",), ("salvage",), ("plan",), ("restore",)]
+    "command",
+    [
+        (),
+        ("doctor",),
+        ("inspect",),
+        ("verify",),
+        ("diff",),
+        ("salvage",),
+        ("plan",),
+        ("restore",),
+    ],
 )
 def test_help_is_good_and_shows_an_example(command):
     done = run(*command, "--help")
