@@ -409,6 +409,21 @@ def test_names_that_tensorflow_takes_for_patterns(tmp_path, name):
     assert ids_of(diagnosed(tmp_path).findings) == ["name-is-pattern"]
 
 
+@pytest.mark.parametrize(
+    "name", ["run[1]", "a\\b", "a*b", "a?b", "a{b}", "x]", "plain"]
+)
+def test_tensorflow_takes_just_these_for_patterns(tmp_path, name):
+    tf = pytest.importorskip("tensorflow").compat.v1
+    (prefix,) = run_of(tmp_path / name, [1])
+    is_remarked = bool(diagnosed(tmp_path).findings)
+    try:
+        tf.train.load_checkpoint(prefix)
+        is_read = True
+    except (tf.errors.OpError, ValueError):
+        is_read = False
+    assert is_remarked != is_read
+
+
 def test_archives_and_files_of_other_libraries(tmp_path):
     shutil.make_archive(str(tmp_path / "model"), "zip", str(golden.FOLDER / "tf1_0_v1"))
     builders.write(tmp_path / "weights.h5", b"\x89HDF\r\n\x1a\n")
