@@ -11,6 +11,7 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.graph import saving
 from legacy_restore.graph.tf import tf
+from tests.checkpoint.v1_builders import small_v1
 from tests.graph.helpers import (
     assert_same,
     damage,
@@ -296,7 +297,7 @@ def test_a_checkpoint_of_a_longer_name_is_another_one(kind, tmp_path, out):
 
 
 def test_shards_of_an_old_format_are_a_checkpoint_too(kind, tmp_path, out):
-    (out / "m-00000-of-00001").write_bytes(b"V1")
+    small_v1(out / "m-00000-of-00001")
     with lr.restore([linear_model(kind, "m", tmp_path)]) as restored:
         with pytest.raises(errors.RestoreError) as caught:
             restored["m"].save(out / "m")
