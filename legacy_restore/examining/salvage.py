@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -145,13 +146,15 @@ def _refuse_input(found: Location, target: str) -> None:
 
 
 def _identities(prefix: str) -> Set[Tuple[int, int]]:
+    """Which files a checkpoint consists of, whatever the paths that lead to them."""
+    try:
+        paths = files_of(prefix)
+    except OSError:  # Where nothing can be listed nothing can be written either.
+        return set()
     found = set()
-    if os.path.isdir(os.path.dirname(os.path.abspath(prefix))):
-        for path in files_of(prefix):
-            try:
-                status = os.stat(path)
-            except OSError:  # Such as a link that leads nowhere.
-                continue
+    for path in paths:
+        with contextlib.suppress(OSError):  # Such as a link that leads nowhere.
+            status = os.stat(path)
             found.add((status.st_dev, status.st_ino))
     return found
 

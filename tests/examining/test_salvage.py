@@ -40,6 +40,7 @@ from tests.checkpoint.object_builders import (
 from tests.checkpoint.v1_builders import V1Builder, extents_of, small_v1
 from tests.conftest import ROOT
 from tests.graphdef import builders as graph_builders
+from tests.samples import sample
 
 TABLE = np.arange(12, dtype=np.float32).reshape([4, 3])
 
@@ -833,3 +834,35 @@ def test_tensorflow_refuses_a_tensor_of_which_slices_are_lost(prefix, out):
         with pytest.raises(tf.errors.OpError):
             session.run(whole)
         assert session.run(rows)[0].tolist() == (TABLE + 1)[1:].tolist()
+
+
+def test_tensorflow_goes_on_with_the_graph_that_was_copied(tmp_path, out):
+    tf = pytest.importorskip("tensorflow.compat.v1")
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.get_variable("v", initializer=tf.constant(TABLE))
+        name = tf.identity(variable).name
+        session.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(session, str(tmp_path / "model.ckpt"), 7)
+    assert lr.salvage(prefix, out).ok
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(out + ".meta").restore(session, out)
+        assert session.run(name).tolist() == TABLE.tolist()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "cudnn_lstm",
+        "iris_partitioned",
+        "keras_object_based",
+        "mtcnn/PNet_landmark",
+        "regression/saved_model",
+        "taxi_estimator",
+        "traffic_signs_v1",
+    ],
+)
+def test_real_checkpoints_are_copied(path, out):
+    report = lr.salvage(sample(path), out)
+    assert report.ok, str(report)
+    with open_checkpoint(report.prefix) as one, open_checkpoint(out) as other:
+        assert one.digest == other.digest
