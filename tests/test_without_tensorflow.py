@@ -34,6 +34,9 @@ assert not lr.diff(good, v1).ok
 assert inspect_location(meta).graph is not None
 report = lr.verify_checkpoint(damaged)
 assert not report.ok
+saved = lr.salvage(damaged, folder + "/saved")
+assert [row.key for row in saved.lost] == ["a/kernel"]
+assert not lr.diagnose(folder, read="all").ok
 print(json.dumps(sorted(sys.modules)))
 """
 

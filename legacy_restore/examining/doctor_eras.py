@@ -109,7 +109,7 @@ _NAMINGS = (
     ),
     _Naming(
         re.compile(r"/\.ATTRIBUTES/"),
-        "object-based, as tf.train.Checkpoint and Keras write since 1.9",
+        "object-based: tf.train.Checkpoint is of 1.9, contrib had it before",
         first=(1, 5),
     ),
 )
