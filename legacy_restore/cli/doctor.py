@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from legacy_restore.cli import output
-from legacy_restore.examining.doctor import diagnose
 
 NAME = "doctor"
 HELP = "Look at any directory: what it holds, what is wrong with it, what to type next."
@@ -33,6 +32,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the diagnosis: ends with 3 where a file is at fault, or none is ours."""
+    # The other commands do without it.
+    from legacy_restore.examining.doctor import diagnose
+
     diagnosis = diagnose(args.path, read=args.read)
     if args.json:
         output.print_json(diagnosis.to_json())

@@ -233,6 +233,7 @@ def test_listing_loads_nothing_of_other_commands_and_views():
         "    loaded = {name.split('.')[0] for name in sys.modules}\n"
         "    assert not loaded & {'absl', 'numpy', 'tensorflow'}, loaded\n"
         "    others = ['checkpoint.verifying', 'examining.diff', 'examining.details',\n"
+        "              'examining.doctor', 'examining.salvage',\n"
         "              'examining.graph_summary', 'graphdef.nodes']\n"
         "    loaded = [n for n in others if 'legacy_restore.' + n in sys.modules]\n"
         "    assert not loaded, loaded\n"
