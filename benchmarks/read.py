@@ -21,7 +21,14 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 from absl import app, flags
 from program import flags_parser, tell, terminate
 from read_cases import OURS, READ_CASES, READ_VARIANTS, TENSORFLOW, ReadCase
-from rounds import BenchmarkError, demand_room, run_child, turned, warm
+from rounds import (
+    BenchmarkError,
+    child_environment,
+    demand_room,
+    run_child,
+    turned,
+    warm,
+)
 from summary import Environment
 
 from legacy_restore.report.table import human_bytes
@@ -110,7 +117,6 @@ def _measured(case: ReadCase, variant: str, prefix: str) -> Dict[str, Any]:
 
 def _process(variant: str, prefix: str) -> Dict[str, Any]:
     """Runs a whole command; what it lists is compared with nothing but its end."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     *words, last = _COMMANDS[variant]
     arguments = (
         [*words, f"{last}={prefix}"]
@@ -120,7 +126,10 @@ def _process(variant: str, prefix: str) -> Dict[str, Any]:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=out, stderr=err, env=environment
+            [sys.executable, *arguments],
+            stdout=out,
+            stderr=err,
+            env=child_environment(),
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started

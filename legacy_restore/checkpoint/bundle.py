@@ -99,11 +99,13 @@ class Bundle(TensorReader):
         self.prefix = prefix
         self._files: Dict[int, PositionedFile] = {}
         self._lookalikes: Dict[int, Optional[Lookalike]] = {}
+        self._listed: Optional[Dict[str, TensorEntry]] = None
         self._is_closed = False
         self._files_lock = threading.Lock()
 
     def _take(self, index: BundleIndex) -> None:
         self.header, self.entries, self.slices, self._identity = index
+        self._listed = None
         self._directory = os.path.dirname(absolute_path(self.prefix))
 
     def close(self) -> None:
@@ -118,7 +120,9 @@ class Bundle(TensorReader):
 
     def tensor_entries(self) -> Dict[str, TensorEntry]:
         """Returns what the index says about each tensor, by key."""
-        return {key: self._tensor_entry(key) for key in self.entries}
+        if self._listed is None:
+            self._listed = {key: self._tensor_entry(key) for key in self.entries}
+        return self._listed
 
     def findings(self) -> List[Finding]:
         """Returns what there is to say about the files' sizes and the slices."""

@@ -59,7 +59,7 @@ class TensorEntry:
     @property
     def is_complete(self) -> bool:
         """Whether the slices make up the whole tensor; TensorFlow writes some alone."""
-        return self.num_stored == self.num_elements
+        return not self.slices or self.num_stored == self.num_elements
 
 
 @dataclasses.dataclass(frozen=True)
