@@ -158,22 +158,7 @@ class Bundle(TensorReader):
         return [self.prefix + ".index", *(self.shard_path(shard) for shard in shards)]
 
     def read(self, key: str) -> np.ndarray:
-        """Reads a tensor, assembled from its slices where it is partitioned.
-
-        Args:
-          key: A key of ``entries``.
-
-        Returns:
-          The values in the byte order of this machine; strings as an object array of
-          ``bytes``.
-
-        Raises:
-          CorruptCheckpointError: The data are missing, too short or do not match
-            their checksum.
-          UnsupportedCheckpointError: NumPy cannot hold the dtype, or only some slices
-            of the tensor are stored.
-          MissingDependencyError: The dtype needs ``ml_dtypes``.
-        """
+        """Reads a tensor, as ``TensorReader.read`` says."""
         from legacy_restore.checkpoint import tensors
 
         entry = self.entries[key]
@@ -195,17 +180,7 @@ class Bundle(TensorReader):
         return whole
 
     def read_slices(self, key: str) -> Iterator[Tuple[TensorSlice, np.ndarray]]:
-        """Reads the slices of a partitioned tensor, one after the other.
-
-        Yields:
-          Each slice and its values, as ``read`` gives them.
-
-        Raises:
-          CorruptCheckpointError: The data are missing, too short or do not match
-            their checksum.
-          UnsupportedCheckpointError: NumPy cannot hold the dtype.
-          MissingDependencyError: The dtype needs ``ml_dtypes``.
-        """
+        """Reads the slices of a tensor, as ``TensorReader.read_slices`` says."""
         for part, entry in self.slices[key]:
             with self._faults_of(key, part, entry):
                 values = self._read_entry(entry)
