@@ -105,7 +105,7 @@ def restore(
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
     operations = plan.operations.restore_operations()
     if operations:
-        models = [plan[name] for name in plan.operations.savers]
+        models = [plan[name] for name in plan.operations.restored_models]
         reading = Reading(models, plan.opened, _CONSEQUENCE)
         run_reads(session, reading, operations, plan.operations.feeds)
 
