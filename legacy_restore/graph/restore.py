@@ -103,11 +103,11 @@ def restore(
 
 
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
-    operations = plan.operations.restore_operations()
-    if operations:
-        models = [plan[name] for name in plan.operations.restored_models]
+    models = [plan[name] for name in plan.operations.restored_models]
+    if models:
+        run = plan.operations.restore_run(session)
         reading = Reading(models, plan.opened, _CONSEQUENCE)
-        run_reads(session, reading, operations, plan.operations.feeds)
+        run_reads(session, reading, run.operations, run.feeds)
 
 
 def _initialize_rest(session: Any, plan: GraphPlan) -> None:

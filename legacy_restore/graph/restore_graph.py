@@ -210,6 +210,8 @@ def _assigned(graph: Any, read: _Read, barrier: Any) -> SaverOperations:
         read=read.operation,
         assign=tf.group(*dict.fromkeys(assignments), name="assign"),
         variables=tuple(one.name for one in read.parts),
+        keys=tuple(one.key for one in read.parts),
+        parts=tuple(one.variable for one in read.parts),
         assignments=tuple(assignments),
         values=tuple(one.value for one in read.parts),
         slices=tuple(one.slice for one in read.parts),
