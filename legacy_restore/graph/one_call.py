@@ -2,11 +2,10 @@
 
 TensorFlow 2 optimises what it runs before it runs it the first time. Of a restore,
 which runs once, that takes nine tenths of the time where variables are small (1.4 of
-1.6 s
-for 3,000), and there is nothing to gain. No option of a ``session.run`` forbids it, and
-the session's own options are its caller's. But functions are optimised by themselves:
-those that are marked as tf.data's are passed over by the optimiser of the graph
-(``MetaOptimizer::OptimizeConsumeItem`` in ``tensorflow/core/grappler/optimizers/
+1.6 s for 3,000), and there is nothing to gain. No option of a ``session.run`` forbids
+it, and the session's own options are its caller's. But functions are optimised by
+themselves: those that are marked as tf.data's are passed over by the optimiser of the
+graph (``MetaOptimizer::OptimizeConsumeItem`` in ``tensorflow/core/grappler/optimizers/
 meta_optimizer.cc``), and the call has options of its own for what it runs
 (``config_proto`` of ``PartitionedCall`` in ``tensorflow/core/ops/functional_ops.cc``).
 
