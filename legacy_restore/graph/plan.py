@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
@@ -27,17 +26,11 @@ from legacy_restore.graph.tf import tf
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan
 from legacy_restore.planning.spec import Source
-from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.planning.unopened import input_findings
+from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import refusal_text
 
 _log = logging.getLogger("legacy_restore")
-
-_INPUT_KINDS = {
-    errors.LocationError: "location-not-found",
-    errors.CorruptCheckpointError: "corrupt",
-    errors.UnsupportedCheckpointError: "unsupported",
-    errors.MissingDependencyError: "missing-dependency",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,32 +172,6 @@ def _objects_of(checkpoint: Checkpoint) -> Optional[ObjectGraph]:
 def file_stamps(paths: Iterable[str]) -> Dict[str, Optional[FileIdentity]]:
     """Returns what tells files from others, by path; None for absent ones."""
     return {path: identity_of(path) for path in paths}
-
-
-def input_findings(
-    model: str, location: LocationLike, error: errors.LegacyRestoreError
-) -> List[Finding]:
-    """Returns the findings about a checkpoint that could not be opened.
-
-    Args:
-      model: The model's name.
-      location: The location, as it was given.
-      error: What opening it raised.
-    """
-    if error.findings:
-        return [dataclasses.replace(one, model=model) for one in error.findings]
-    kind = next(
-        (name for cls, name in _INPUT_KINDS.items() if isinstance(error, cls)),
-        "corrupt",
-    )
-    finding = Finding(
-        KINDS[kind],
-        os.fspath(location),
-        error.message,
-        model=model,
-        hint=error.hint,
-    )
-    return [finding]
 
 
 def _build_all(
