@@ -9,9 +9,11 @@ from legacy_restore import errors
 from legacy_restore.graph.check import check_session
 from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.initialise import initialization_waves
+from legacy_restore.graph.memory_limit import refuse_unless_fits
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.plan import plan as make_plan
+from legacy_restore.graph.preflight import check_verify
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
 from legacy_restore.graph.refusals import refuse_if_changed, refuse_unless_ok
 from legacy_restore.graph.reports import RestoreReport, model_report
@@ -20,9 +22,9 @@ from legacy_restore.graph.tables import initializers_but
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.check_report import CheckReport
+from legacy_restore.report.sizes import Size, parse_size
 
 _CONSEQUENCE = "no session was left"
-_VERIFY = ("read", "session")
 
 
 def restore(
@@ -31,6 +33,7 @@ def restore(
     connect: Optional[Mapping[str, str]] = None,
     config: Any = None,
     verify: str = "read",
+    memory_limit: Optional[Size] = None,
 ) -> Restored:
     """Restores models into one new session: all of them, or none.
 
@@ -53,6 +56,10 @@ def restore(
       verify: ``"read"`` relies on the checksum that TensorFlow compares of each tensor
         while it reads; ``"session"`` also proves the variables before it returns, as
         ``check()`` does, and puts what it found into the report.
+      memory_limit: The most that all variables may take while they are restored, such
+        as ``"12GiB"``, or bytes. What TensorFlow itself, the graph and calls take
+        comes on top of it. What takes more is refused before there is a session, with
+        what each model takes and the ways that would fit.
 
     Returns:
       Graph and session, which live until ``close()``; a context manager.
@@ -64,8 +71,8 @@ def restore(
       UsageError: The models cannot be planned together, or an argument cannot be meant.
       BuildError: A builder failed.
     """
-    if verify not in _VERIFY:
-        raise errors.UsageError(f'verify has to be "read" or "session", not {verify!r}')
+    check_verify(verify)
+    limit = None if memory_limit is None else parse_size("memory_limit", memory_limit)
     started = time.monotonic()
     if isinstance(models, GraphPlan):
         if connect is not None:
@@ -73,7 +80,10 @@ def restore(
         plan = models
     else:
         plan = make_plan(models, connect=connect)
-    refuse_unless_ok(plan)
+    if limit is None:
+        refuse_unless_ok(plan)
+    else:
+        refuse_unless_fits(plan, limit)
     refuse_if_changed(plan.opened)
     planned = time.monotonic()
     if config is not None and not isinstance(config, tf.ConfigProto):

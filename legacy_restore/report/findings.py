@@ -166,6 +166,11 @@ KINDS = _catalogue(
     _error("rule-collision", "two keys on one name"),
     _error("unused-rule", "rule that matches nothing"),
     _error("unused-waiver", "waiver that permits nothing"),
+    # Memory, and processes.
+    _error("memory-limit", "does not fit into memory"),
+    _error("not-picklable", "cannot be handed to another process"),
+    _error("child-failed", "failed in a process of its own"),
+    _error("child-died", "its process died"),
     # Sessions.
     _error("device-missing", "no such device in the session"),
     _error("graph-finalized", "the graph takes no more operations"),
@@ -214,6 +219,7 @@ KINDS = _catalogue(
     _remark("table-not-saved", "table that no checkpoint holds"),
     _remark("scope-escaped", "variable outside its model's scope"),
     _remark("no-variables", "model without variables"),
+    _remark("size-unknown", "size that the file does not tell"),
     _remark("device-substituted", "device not there, another taken, as permitted"),
 )
 """Every kind of finding by its id."""
