@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from legacy_restore.mapping.rules import Rename
     from legacy_restore.planning.estimate import Estimate
     from legacy_restore.planning.plan import Plan
+    from legacy_restore.planning.shared import Shared
     from legacy_restore.report.outcomes import Outcome
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ __all__ = [
     "Plan",
     "Rename",
     "SalvageReport",
+    "Shared",
     "TensorEntry",
     "diagnose",
     "diff",
@@ -75,6 +77,7 @@ _HOMES = {
     "Plan": "legacy_restore.planning.plan",
     "Rename": "legacy_restore.mapping.rules",
     "SalvageReport": "legacy_restore.examining.salvage_report",
+    "Shared": "legacy_restore.planning.shared",
     "TensorEntry": "legacy_restore.checkpoint",
     "diagnose": "legacy_restore.examining.doctor",
     "diff": "legacy_restore.examining.diff",

@@ -235,7 +235,8 @@ def _writer_of(
     left = [
         left_over(row.variable.name, built.variables, built.saveables)
         for row in model.rows
-        if row.action is Action.INITIALIZE and not row.variable.is_local
+        if row.action is Action.SHARE
+        or (row.action is Action.INITIALIZE and not row.variable.is_local)
     ]
     if not savers and not left:
         return None

@@ -18,9 +18,11 @@ from legacy_restore.graph.reading import Reading, run_initializers, run_reads
 from legacy_restore.graph.refusals import refuse_if_changed, refuse_unless_ok
 from legacy_restore.graph.reports import RestoreReport, model_report
 from legacy_restore.graph.restored import Restored
+from legacy_restore.graph.shared import storage_names
 from legacy_restore.graph.tables import initializers_but
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
+from legacy_restore.planning.shared import Shared
 from legacy_restore.report.check_report import CheckReport
 from legacy_restore.report.sizes import Size, parse_size
 
@@ -30,6 +32,7 @@ _CONSEQUENCE = "no session was left"
 def restore(
     models: Union[Iterable[Model], GraphPlan],
     *,
+    shared: Optional[Iterable[Shared]] = None,
     connect: Optional[Mapping[str, str]] = None,
     config: Any = None,
     verify: str = "read",
@@ -49,6 +52,7 @@ def restore(
 
     Args:
       models: Models, or a plan of them.
+      shared: Which variables are to have one storage, as in ``plan``; not with a plan.
       connect: Which output becomes which input, as in ``plan``; not with a plan.
       config: A ``tf.compat.v1.ConfigProto`` for the session; TensorFlow's defaults
         unless given. With ``allow_soft_placement``, other devices may come in the
@@ -75,11 +79,16 @@ def restore(
     limit = None if memory_limit is None else parse_size("memory_limit", memory_limit)
     started = time.monotonic()
     if isinstance(models, GraphPlan):
-        if connect is not None:
-            raise errors.UsageError("connect belongs to the call that made the plan")
+        for name, given in (("shared", shared), ("connect", connect)):
+            if given is not None:
+                raise errors.UsageError(
+                    f"{name} belongs to the call that made the plan"
+                )
         plan = models
     else:
-        plan = make_plan(models, connect=connect)
+        plan = make_plan(
+            models, shared=() if shared is None else shared, connect=connect
+        )
     if limit is None:
         refuse_unless_ok(plan)
     else:
@@ -129,7 +138,7 @@ def _initialize_rest(session: Any, plan: GraphPlan) -> None:
     ]
     waves = [
         [variable.initializer for variable in wave]
-        for wave in initialization_waves(left)
+        for wave in initialization_waves(left, storage_names(plan.built, plan))
     ]
     restored = {row.variable.name for row in plan.rows if row.action is Action.RESTORE}
     tables = [

@@ -214,7 +214,7 @@ class Restored(Mapping[str, RestoredModel]):
         session = self.session
         with closing_is(self._closed()), self._swapping:
             before = self.plan, model.report
-            plan = plan_swap(self.plan, model.name, location)
+            plan = plan_swap(session, self.plan, model.name, location)
             report = model_report(plan[model.name])
             with self._gate.change():  # Calls go on while the files are looked at.
                 try:
