@@ -70,12 +70,11 @@ def run(args: argparse.Namespace) -> int:
     described = models.models_of(args)
     from legacy_restore.graph.restore import restore
 
-    connect = models.connections_of(args)
-    config = _config_of(args)
     with restore(
         described,
-        connect=connect,
-        config=config,
+        shared=models.shared_of(args),
+        connect=models.connections_of(args),
+        config=_config_of(args),
         verify=args.verify,
         memory_limit=args.memory_limit,
     ) as restored:
