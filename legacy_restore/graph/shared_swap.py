@@ -23,7 +23,7 @@ from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable, assemble
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow, SharedWith
-from legacy_restore.planning.shared import Shared, SharedVariable
+from legacy_restore.planning.shared import Shared, SharedVariable, Sharing
 from legacy_restore.planning.sharing import (
     Borrowed,
     Copy,
@@ -139,17 +139,20 @@ def _swapped_too(
     )
 
 
-def without_stale_remarks(model: ModelPlan, swapped: str) -> ModelPlan:
+def without_stale_remarks(
+    model: ModelPlan, sharing: Sharing, swapped: str
+) -> ModelPlan:
     """Returns a model without what was said of an owner's values that are replaced.
 
     Args:
       model: A model that was not swapped.
+      sharing: What all models share.
       swapped: The model that was.
     """
-    if not any(
-        row.shared_with is not None and row.shared_with.model == swapped
-        for row in model.rows
-    ):
-        return model
-    kept = (one for one in model.findings if one.id != "shared-copy-differs")
+    stale = {str(one.shared) for one in sharing.variables if one.owner == swapped}
+    kept = [
+        one
+        for one in model.findings
+        if one.id != "shared-copy-differs" or one.subject not in stale
+    ]
     return dataclasses.replace(model, findings=tuple(kept))

@@ -59,7 +59,7 @@ def plan_swap(
     model = with_table_findings(model, plan.built[name].saveables, opened.prefix)
     refuse_unless_ok(Plan((model,), model.findings))
     models = tuple(
-        model if one.name == name else without_stale_remarks(one, name)
+        model if one.name == name else without_stale_remarks(one, plan.sharing, name)
         for one in plan.models
     )
     of_models = [finding for one in models for finding in one.findings]

@@ -179,7 +179,8 @@ def test_a_named_owner_decides(unlike, owner, seed):
         assert rows[f"{other}/emb/w"] == "emb/w"
 
 
-def test_other_keys_formats_and_cuts_are_compared_by_values(kind, tmp_path):
+@pytest.mark.parametrize("owner", [None, "a", "b", "c"])
+def test_other_keys_formats_and_cuts_are_compared_by_values(kind, tmp_path, owner):
     def parted():
         with tf.variable_scope("emb", partitioner=tf.fixed_size_partitioner(2)):
             w = tf.get_variable("w", SHAPES["emb/w"])
@@ -212,8 +213,9 @@ def test_other_keys_formats_and_cuts_are_compared_by_values(kind, tmp_path):
         )
         for name, prefix in sorted(files.items())
     ]
-    shared = [lr.Shared("emb", models=tuple("abcd"))]
+    shared = [lr.Shared("emb", models=tuple("abcd"), owner=owner)]
     with lr.restore(models, shared=shared, verify="session") as restored:
+        assert [one.id for one in restored.report.findings] == []
         for seed, name in enumerate("abcd", 1):
             assert_same(values_in(restored, name), values(seed))
         assert restored.report.coverage.variables == 2 + 4
@@ -557,6 +559,8 @@ def test_memory_is_there_once(kind, tmp_path):
         handles = [one.op for name in AB for one in restored[name].variables]
         stored = {one.get_attr("shared_name").decode() or one.name for one in handles}
         assert stored == {"a/emb/w"}
+        # On machines with several devices both have to be on one.
+        assert b"loc:@a/emb/w" in handles[1].colocation_groups()
         options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
         metadata = tf.RunMetadata()
         restored.session.run(
@@ -593,3 +597,36 @@ def test_mutable_tables_that_no_checkpoint_has_are_refused(kind, pair, refused):
     models = [lr.Model(one.name, build, one.checkpoint) for one in pair]
     error = refused(models, shared=EMB)
     assert only_message(error) == "a mutable table cannot be shared"
+
+
+def test_containers_are_those_of_the_source(kind, pair):
+    def build():
+        with tf.container("own"):
+            return variables(kind, SHAPES)()
+
+    other = lr.Model("b", build, pair[1].checkpoint)
+    with lr.restore([pair[0], other], shared=EMB, verify="session") as restored:
+        assert_same(values_in(restored, "b"), values(2))
+
+
+def test_variables_of_layers(kind, tmp_path):
+    """Keras makes its variables in a way of its own, resource variables always."""
+    keras = pytest.importorskip("tensorflow.keras")
+
+    def build():
+        x = tf.placeholder(tf.float32, [None, 3], "x")
+        scale = tf.get_variable("scale", [], use_resource=kind == "resource")
+        return keras.layers.Dense(2, name="head")(x) * scale
+
+    saved = {
+        "head/kernel": numbers([3, 2]),
+        "head/bias": numbers([2], 1),
+        "scale": np.float32(2),
+    }
+    models = [lr.Model(name, build, write(tmp_path / name, saved)) for name in AB]
+    shared = [lr.Shared("head", AB), lr.Shared("scale", AB)]
+    with lr.restore(models, shared=shared, verify="session") as restored:
+        x = numbers([4, 3], 8)
+        expected = (x @ saved["head/kernel"] + saved["head/bias"]) * 2
+        np.testing.assert_allclose(restored["b"](x=x), expected, rtol=1e-5)
+        assert restored.report.coverage.variables == 3

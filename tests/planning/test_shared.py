@@ -302,6 +302,38 @@ def test_a_match_is_not_guessed_because_a_shared_variable_is_missing():
     assert error_ids(found[1].plan.findings) == ["ambiguous-match"]
 
 
+def test_a_match_is_not_guessed_because_an_owner_is_named():
+    found = shared_plan(
+        [Shared("emb", AB, owner="a")],
+        (model("emb", name="a"), source("emb")),
+        (
+            model("emb", "out", name="b", scope="m"),
+            source("m/out", "out", entry("emb", [9]), entry("m/emb", [9])),
+        ),
+    )
+    assert error_ids(found[1].plan.findings) == ["ambiguous-match"]
+
+
+def test_an_average_that_another_model_has_need_not_be_there():
+    trained = [
+        model(
+            variable("emb", scope=name, is_trainable=True),
+            variable("out", scope=name, is_trainable=True),
+            name=name,
+            weights="ema",
+        )
+        for name in AB
+    ]
+    averages = ("emb/ExponentialMovingAverage", "out/ExponentialMovingAverage")
+    for owner, refused in ((None, []), ("a", []), ("b", ["missing-shadow"])):
+        found = shared_plan(
+            [Shared("emb", AB, owner)],
+            (trained[0], source("emb", "out", *averages)),
+            (trained[1], source("emb", "out", averages[1])),
+        )
+        assert error_ids(f for one in found for f in one.plan.findings) == refused
+
+
 def test_copies_that_differ_are_refused_or_counted_where_an_owner_is_named():
     for owner in (None, "a"):
         pairs = [(model("emb", "out", name=name), source("emb", "out")) for name in AB]
