@@ -597,6 +597,9 @@ def test_mutable_tables_that_no_checkpoint_has_are_refused(kind, pair, refused):
     models = [lr.Model(one.name, build, one.checkpoint) for one in pair]
     error = refused(models, shared=EMB)
     assert only_message(error) == "a mutable table cannot be shared"
+    # Outside of the scope each has its own.
+    with lr.restore(models, shared=[lr.Shared("out", AB, "a")]) as restored:
+        assert restored.check().ok
 
 
 def test_containers_are_those_of_the_source(kind, pair):

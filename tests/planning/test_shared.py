@@ -334,6 +334,20 @@ def test_an_average_that_another_model_has_need_not_be_there():
         assert error_ids(f for one in found for f in one.plan.findings) == refused
 
 
+def test_a_match_is_not_guessed_because_an_average_is_missing():
+    average = "out/ExponentialMovingAverage"
+    trained = [variable(one, scope="m", is_trainable=True) for one in ("emb", "out")]
+    found = shared_plan(
+        [Shared("emb", AB, owner="a")],
+        (model("emb", name="a"), source("emb")),
+        (
+            model(*trained, name="b", scope="m", weights="ema"),
+            source("m/out", f"m/{average}", "m/emb", "out", average, "emb"),
+        ),
+    )
+    assert error_ids(found[1].plan.findings) == ["ambiguous-match"]
+
+
 def test_copies_that_differ_are_refused_or_counted_where_an_owner_is_named():
     for owner in (None, "a"):
         pairs = [(model("emb", "out", name=name), source("emb", "out")) for name in AB]
