@@ -200,11 +200,11 @@ class RestoreOperations:
         if names:
             hint = "restore the plan before graph.finalize(), or make the plan again"
             refuse_finalized(self._graph, cut_names(names), hint)
-        if IS_TF1:
-            self._untyped = add_untyped(self._graph)
         savers = make_savers(
             self._graph, [self._restorable(model) for model in self._plan.models]
         )
+        if IS_TF1 and any(savers.values()):
+            self._untyped = add_untyped(self._graph)
         return {
             model.name: ModelOperations(
                 savers[model.name],
