@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from legacy_restore.graph.scope_restore import init_fn, restore_scope
     from legacy_restore.graph.scopes import scope_variables, scoped_saver
     from legacy_restore.mapping.rules import Rename
+    from legacy_restore.mapping.vocabulary import VocabularyRemap
     from legacy_restore.planning.estimate import Estimate
     from legacy_restore.planning.plan import Plan
     from legacy_restore.planning.shared import Shared
@@ -49,6 +50,7 @@ __all__ = [
     "SalvageReport",
     "Shared",
     "TensorEntry",
+    "VocabularyRemap",
     "diagnose",
     "diff",
     "errors",
@@ -79,6 +81,7 @@ _HOMES = {
     "SalvageReport": "legacy_restore.examining.salvage_report",
     "Shared": "legacy_restore.planning.shared",
     "TensorEntry": "legacy_restore.checkpoint",
+    "VocabularyRemap": "legacy_restore.mapping.vocabulary",
     "diagnose": "legacy_restore.examining.doctor",
     "diff": "legacy_restore.examining.diff",
     "estimate": "legacy_restore.graph.estimate",

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple
 
 from legacy_restore import errors
+from legacy_restore.cli import partial
 
 # What they load is not for the commands that only read files.
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ _PER_MODEL = (
     "rename",
     "allow_missing",
     "allow_unused",
+    "allow_shape",
+    "cast",
+    "only",
+    "exclude",
+    "vocabulary",
     "weights",
     "device",
 )
@@ -73,6 +79,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
     add("--allow_missing", ":", "NAME:PATTERN", "variables the checkpoint may lack")
     add("--allow_unused", ":", "NAME:PATTERN", "weights that may stay behind")
+    partial.add_flags(add)
     add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
     add("--device", ":", "NAME:DEVICE", "where the model runs, such as NAME:/gpu:0")
     add("--connect", "=", "B/INPUT=A/OUTPUT", "output of model A as input of model B")
@@ -113,9 +120,16 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             load_builder(model.name, builders.get(model.name)),
             model.value,
             scope=scopes.get(model.name),
-            rules=[rule_of(text) for text in _of(model.name, args.rename)],
+            rules=[
+                *(rule_of(text) for text in _of(model.name, args.rename)),
+                *partial.remaps_of(_of(model.name, args.vocabulary)),
+            ],
             allow_missing=_of(model.name, args.allow_missing),
             allow_unused=_of(model.name, args.allow_unused),
+            allow_shape=partial.shapes_of(_of(model.name, args.allow_shape)),
+            cast=partial.casts_of(_of(model.name, args.cast)),
+            only=_of(model.name, args.only),
+            exclude=_of(model.name, args.exclude),
             weights=weights.get(model.name, "raw"),
             device=devices.get(model.name),
         )

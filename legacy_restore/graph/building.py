@@ -25,6 +25,7 @@ from legacy_restore.graph.saveables import (
 from legacy_restore.graph.tables import is_anonymous, is_mutable_table
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
+from legacy_restore.mapping.vocabulary import read_row_maps, remaps_of, renames_of
 from legacy_restore.planning.spec import ModelSpec
 from legacy_restore.report.findings import Finding
 
@@ -108,16 +109,19 @@ def build_model(graph: Any, model: Model, ownership: Ownership) -> BuiltModel:
     created_here = [objects[name] for name in variable_names if name in objects]
     owned = variables_lib.group_parts(created_here)
     described = variables_lib.describe_all(graph, owned.values(), model.scope)
+    row_maps = read_row_maps(model.name, remaps_of(model.rules))
     spec = ModelSpec(
         name=model.name,
         scope=model.scope,
         variables=(*described, *(row for one in saveables.owned for row in one.rows)),
-        rules=model.rules,
+        rules=renames_of(model.rules),
         allow_missing=model.allow_missing,
         allow_unused=model.allow_unused,
         weights=model.weights,
         average_names=average_names(operations, created_here, asked),
+        partial=dataclasses.replace(model.partial, remaps=row_maps.maps),
     )
+    findings += row_maps.findings
     findings += ownership.claims(
         model.name, operations, [leaf.value for leaf in leaves(outputs)]
     )

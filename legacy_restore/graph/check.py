@@ -15,6 +15,8 @@ import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.check_saveables import check_saveable
+from legacy_restore.graph.conversions import same_bits
+from legacy_restore.graph.converting import expected_parts
 from legacy_restore.graph.plan import GraphPlan, Opened
 from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.values import read_owned
@@ -67,7 +69,9 @@ def _by_source(plan: GraphPlan, rows: Sequence[PlanRow]) -> Dict[str, List[PlanR
             found.setdefault(row.model, []).append(row)
             continue
         holder = sources[row.shared_with.model][row.shared_with.variable]
-        of_holder = dataclasses.replace(row, action=holder.action, entry=holder.entry)
+        of_holder = dataclasses.replace(
+            row, action=holder.action, entry=holder.entry, conversion=holder.conversion
+        )
         found.setdefault(holder.model, []).append(of_holder)
     return found
 
@@ -115,7 +119,10 @@ def _check(
         reason = "it is not initialised any more"
         return CheckRow(row.model, name, row.entry.key, CheckStatus.CHANGED, reason)
     try:
-        if row.variable.is_complete:
+        if row.conversion is not None:
+            expected = expected_parts(row, stored, values)
+            is_equal = all(map(same_bits, expected, values))
+        elif row.variable.is_complete:
             value = assemble(variable, values)
             is_equal = stored.equals(row.entry, value)
         else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.rules import Rename, check_rules
+from legacy_restore.mapping.partial import ShapeWaivers, check_partial
+from legacy_restore.mapping.vocabulary import Rule, check_model_rules
 from legacy_restore.report.findings import KINDS, Finding
 
 # What tf.Graph.name_scope admits, without the slash at the end that re-enters a scope.
@@ -33,11 +34,13 @@ class Model:
         the default graph and returns any nest of tensors.
       checkpoint: The location of its checkpoint.
       scope: The variable scope in which the builder runs.
-      rules: How checkpoint keys are renamed, the first that matches a key wins.
+      rules: How checkpoint keys are renamed, the first that matches a key wins; and
+        how rows of embeddings are reordered.
       allow_missing: Patterns, matched with whole names without the scope, of variables
         that may be missing in the checkpoint: those run their initialisers.
       allow_unused: Patterns, matched with whole keys, of weights that may be left in
         the checkpoint.
+      partial: ``allow_shape``, ``cast``, ``only`` and ``exclude``, as they are kept.
       weights: ``"raw"``, or ``"ema"`` for the moving averages of the weights.
       device: The device for everything that the builder puts on none, as TensorFlow
         writes it, or None.
@@ -50,9 +53,13 @@ class Model:
         checkpoint: LocationLike,
         *,
         scope: Optional[str] = None,
-        rules: Sequence[Rename] = (),
+        rules: Sequence[Rule] = (),
         allow_missing: Sequence[str] = (),
         allow_unused: Sequence[str] = (),
+        allow_shape: ShapeWaivers = (),
+        cast: Optional[Mapping[str, Any]] = None,
+        only: Sequence[str] = (),
+        exclude: Sequence[str] = (),
         weights: str = "raw",
         device: Optional[str] = None,
     ) -> None:
@@ -64,9 +71,21 @@ class Model:
           checkpoint: A location as ``open_checkpoint`` takes it.
           scope: A variable scope, ``name`` unless given. No other model's scope may
             be the same, inside it or around it.
-          rules: ``Rename`` rules.
+          rules: ``Rename`` and ``VocabularyRemap`` rules.
           allow_missing: A list of patterns.
           allow_unused: A list of patterns.
+          allow_shape: What to do where the checkpoint has a variable in another shape:
+            a dictionary from patterns, matched with whole names without the scope, to
+            ``"slice"`` (the variable is smaller, and takes the leading part along each
+            axis), ``"pad"`` (it is larger: the leading part comes from the checkpoint,
+            the rest from its initialiser) or ``"initialize"`` (all of it comes from its
+            initialiser). A list of patterns means ``"initialize"``.
+          cast: A dictionary from such patterns to the dtype of the variable, to which
+            the stored tensor is cast. Values that would change, and not only be
+            rounded, are an error.
+          only: Patterns of the variables that are restored; all others are left to
+            their initialisers, whether the checkpoint has them or not.
+          exclude: Patterns of variables that are not restored, likewise.
           weights: ``"raw"`` restores what was trained. ``"ema"`` restores the averages
             that ``tf.train.ExponentialMovingAverage`` kept of it, as a Saver of its
             ``variables_to_restore()`` does (``tensorflow/python/training/
@@ -95,9 +114,10 @@ class Model:
         self.build = build
         self.checkpoint = checkpoint
         self.scope = _check_scope(name, scope)
-        self.rules = check_rules(rules)
+        self.rules = check_model_rules(rules)
         self.allow_missing = waivers.check_patterns("allow_missing", allow_missing)
         self.allow_unused = waivers.check_patterns("allow_unused", allow_unused)
+        self.partial = check_partial(allow_shape, cast, only, exclude)
         self.weights = _check_weights(name, weights)
         self.device = _check_device(name, device)
 

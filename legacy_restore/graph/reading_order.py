@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 from typing import Dict, Iterable, List, Sequence
 
-from legacy_restore.planning.plan import PlanRow
+from legacy_restore.planning.plan import PlanRow, rows_by_source
 
 # What it takes to begin one more read is nothing beside the time of so many bytes.
 _MIN_BYTES = 64 << 20
@@ -33,8 +33,10 @@ def units_of(rows: Iterable[PlanRow]) -> List[Unit]:
 def read_together(rows: Iterable[PlanRow]) -> List[List[Unit]]:
     """Returns groups of what is restored; in none of them have two rows one key."""
     found: List[List[Unit]] = []
-    for units in _with_keys_of_their_own(units_of(rows)):
-        found += _ranges(units)
+    # What is converted is fed: all that one operation would read.
+    for alike in rows_by_source(rows):
+        for units in _with_keys_of_their_own(units_of(alike)):
+            found += _ranges(units)
     return found
 
 

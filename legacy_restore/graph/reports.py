@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
 from legacy_restore.report.check_report import CheckReport
 from legacy_restore.report.findings import Finding
-from legacy_restore.report.table import align, human_bytes, printable
+from legacy_restore.report.table import align, cut, human_bytes, printable
 
 # Remarks on where the values came from; nobody should have to ask for them.
 _TOLD = (
@@ -20,6 +20,7 @@ _TOLD = (
     "shared-copy-differs",
     "shared-swapped",
 )
+_MAX_ROUNDED = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +74,20 @@ class ModelReport:
 
 
 def _told(findings: Iterable[Finding]) -> List[str]:
-    """Where the values came from, if that was not plain."""
+    """Where the values came from, if that was not plain, and what was rounded."""
+    found = list(findings)
+    rounded = [
+        f"  {one.kind.title}: {printable(f'{one.subject}: {one.message}')}"
+        for one in found
+        if one.id == "cast-lossy"
+    ]
     return [
-        f"  {one.kind.title}: {printable(one.message)}"
-        for one in findings
-        if one.id in _TOLD
+        *(
+            f"  {one.kind.title}: {printable(one.message)}"
+            for one in found
+            if one.id in _TOLD
+        ),
+        *cut(rounded, _MAX_ROUNDED),
     ]
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Mapping, Optional, Union
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Union
 
 from legacy_restore import errors
 from legacy_restore.graph.check import check_session
+from legacy_restore.graph.converting import (
+    ConvertedModel,
+    feeds_at_once,
+    initialize_and_merge,
+)
 from legacy_restore.graph.devices import check_devices
-from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.memory_limit import refuse_unless_fits
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.plan import GraphPlan
@@ -24,6 +28,7 @@ from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
 from legacy_restore.planning.shared import Shared
 from legacy_restore.report.check_report import CheckReport
+from legacy_restore.report.findings import Finding
 from legacy_restore.report.sizes import Size, parse_size
 
 _CONSEQUENCE = "no session was left"
@@ -100,11 +105,11 @@ def restore(
     plan.operations.prepare()
     session = tf.Session(graph=plan.graph, config=config)
     try:
-        remarks = check_devices(session, plan, config)
-        _read_and_assign(session, plan)
+        remarks = list(check_devices(session, plan, config))
+        remarks += _read_and_assign(session, plan)
         # What was read is what was planned only if no file was replaced meanwhile.
         refuse_if_changed(plan.opened)
-        _initialize_rest(session, plan)
+        remarks += _initialize_rest(session, plan)
         check = _proved(session, plan) if verify == "session" else None
         done = time.monotonic()
         report = RestoreReport(
@@ -121,25 +126,54 @@ def restore(
         raise
 
 
-def _read_and_assign(session: Any, plan: GraphPlan) -> None:
-    models = [plan[name] for name in plan.operations.restored_models]
-    if models:
+def _converted_models(plan: GraphPlan) -> List[ConvertedModel]:
+    """The models that restore something, with the operations that do it."""
+    operations = plan.operations.models
+    savers = [saver for model in operations.values() for saver in model.savers]
+    return [
+        ConvertedModel(
+            plan=plan[name],
+            opened=plan.opened[name],
+            variables=plan.built[name].variables,
+            savers=operations[name].savers,
+            others=savers,
+        )
+        for name in plan.operations.restored_models
+    ]
+
+
+def _read_and_assign(session: Any, plan: GraphPlan) -> Sequence[Finding]:
+    models = _converted_models(plan)
+    if not models:
+        return ()
+    reading = Reading([model.plan for model in models], plan.opened, _CONSEQUENCE)
+    if not any(model.fed_savers() for model in models):
         run = plan.operations.restore_run(session)
-        reading = Reading(models, plan.opened, _CONSEQUENCE)
         run_reads(session, reading, run.operations, run.feeds)
+        return ()
+    fed = feeds_at_once(models, _CONSEQUENCE)
+    operations = [saver.assign for model in models for saver in model.at_once()]
+    if operations:
+        run_reads(
+            session,
+            reading,
+            operations,
+            lambda prefixes: {**plan.operations.feeds(prefixes), **fed.feeds},
+        )
+    return fed.remarks
 
 
-def _initialize_rest(session: Any, plan: GraphPlan) -> None:
+def _initialize_rest(session: Any, plan: GraphPlan) -> List[Finding]:
     left = [
         part
         for row in plan.rows
-        if row.action is Action.INITIALIZE and not row.variable.saved_with
+        if row.is_merged
+        or (row.action is Action.INITIALIZE and not row.variable.saved_with)
         for part in plan.built[row.model].variables[row.variable.name].parts
     ]
-    waves = [
-        [variable.initializer for variable in wave]
-        for wave in initialization_waves(left, storage_names(plan.built, plan))
-    ]
+    models = _converted_models(plan)
+    storage = storage_names(plan.built, plan)
+    remarks = initialize_and_merge(session, left, models, _CONSEQUENCE, storage)
     restored = {row.variable.name for row in plan.rows if row.action is Action.RESTORE}
     tables = [
         operation
@@ -148,8 +182,8 @@ def _initialize_rest(session: Any, plan: GraphPlan) -> None:
             built.table_initializers, built.tables_among(restored)
         )
     ]
-    for operations in [*waves, tables]:
-        run_initializers(session, operations, _CONSEQUENCE)
+    run_initializers(session, tables, _CONSEQUENCE)
+    return remarks
 
 
 def _proved(session: Any, plan: GraphPlan) -> CheckReport:

@@ -222,10 +222,10 @@ class Restored(Mapping[str, RestoredModel]):
         with closing_is(self._closed()), self._swapping:
             before = self.plan, model.report
             plan = plan_swap(session, self.plan, model.name, location)
-            report = model_report(plan[model.name])
             with self._gate.change():  # Calls go on while the files are looked at.
                 try:
-                    with swapped(session, plan, model.name):
+                    with swapped(session, plan, model.name) as remarks:
+                        report = model_report(plan[model.name], remarks)
                         self.plan, model.report = plan, report
                 except BaseException:
                     self.plan, model.report = before

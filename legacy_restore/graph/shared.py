@@ -172,6 +172,10 @@ def _compared(files: _Files, copy: Copy, holder: PlanRow) -> Iterator[Differing]
     if holder.entry is None:
         yield Differing(copy, "its owner has none, and initialises it")
         return
+    if holder.conversion != copy.row.conversion:
+        made = f"{holder.variable.name} is made of a tensor in another way"
+        yield Differing(copy, made)
+        return
     prefixes = [files.prefixes[row.model] for row in (holder, copy.row)]
     if prefixes[0] == prefixes[1] and holder.key == copy.row.key:
         return

@@ -18,6 +18,8 @@ from legacy_restore.examining.compare import Comparison, Tolerance
 from legacy_restore.examining.diff_text import difference_text
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import batches
+from legacy_restore.graph.conversions import same_bits
+from legacy_restore.graph.converting import expected_parts
 from legacy_restore.graph.plan import GraphPlan, Opened
 from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.values import read_owned
@@ -107,6 +109,11 @@ def _compared(
     if parts is None or entry is None:
         return Differing(copy, "the session has no value, and other models use it")
     try:
+        if copy.row.conversion is not None:
+            expected = expected_parts(copy.row, stored, parts)
+            return (
+                None if all(map(same_bits, expected, parts)) else Differing(copy, other)
+            )
         if not copy.row.variable.is_complete:
             is_equal = stored.pieces_equal(entry, pieces, parts)
             return None if is_equal else Differing(copy, other)

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, Dict, Iterator, List, Tuple
 
 from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.graph.converting import ConvertedModel, feeds_over_current
 from legacy_restore.graph.kept import Kept, values_kept
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reading import Reading, run_reads
@@ -102,13 +103,18 @@ _DIFFERENCES: Dict[Tuple[Action, Action], str] = {
 
 
 @contextlib.contextmanager
-def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[None]:
+def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[List[Finding]]:
     """Assigns the weights of one model; puts the old back if what is within fails.
+
+    Where a part of a value is not in the checkpoint it stays as it is.
 
     Args:
       session: The session.
       plan: What ``plan_swap`` returned.
       name: The model.
+
+    Yields:
+      What casts did to the values.
 
     Raises:
       RestoreError: The checkpoint cannot be read, or its files changed meanwhile; the
@@ -116,7 +122,7 @@ def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[None]:
     """
     operations = plan.operations.models[name]
     if not operations.savers:
-        yield
+        yield []
         return
     rows = plan[name].rows_to(Action.RESTORE)
     keys = {row.variable.name: str(row.key) for row in rows}
@@ -124,12 +130,19 @@ def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[None]:
     reading = Reading([plan[name]], opened, _CONSEQUENCE)
     others = [one for model in plan.operations.models.values() for one in model.savers]
     kept = Kept(operations.savers, others, plan.built[name].variables)
+    model = ConvertedModel(
+        plan[name], opened[name], plan.built[name].variables, operations.savers
+    )
     with values_kept(session, kept), objects_kept(session, operations.savers, others):
+        fed = feeds_over_current(session, model, _CONSEQUENCE)
         run_reads(
             session,
             reading,
             operations.assignments,
-            lambda prefixes: plan.operations.feeds_for_one(name, prefixes[name], keys),
+            lambda prefixes: {
+                **plan.operations.feeds_for_one(name, prefixes[name], keys),
+                **fed.feeds,
+            },
         )
         refuse_if_changed(opened)
-        yield
+        yield list(fed.remarks)

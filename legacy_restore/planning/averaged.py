@@ -52,6 +52,7 @@ def lacking_average(
         if variable.is_trainable
         and variable.name in table
         and not _is_average(view, table[variable.name])
+        and not model.partial.leaves_out(variable.local_name)
     ]
     permitted = waivers.permitted(
         model.allow_missing, (variable.local_name for variable in found)
@@ -86,6 +87,9 @@ def judge_averages(
     waived = []
     judged = []
     for row in rows:
+        if row.action is Action.INITIALIZE:
+            judged.append(row)
+            continue
         key = table.get(row.variable.name)
         rivals = () if key is None else view.averages.get(key, ())
         if len(rivals) > 1:
@@ -94,7 +98,7 @@ def judge_averages(
         elif row.variable.name in lacking:
             if has_averages:
                 findings.append(_missing(model, row, str(key)))
-            row = dataclasses.replace(row, action=Action.REFUSE, entry=None)
+            row = PlanRow(row.model, row.variable, Action.REFUSE)
         elif row.entry is not None and not _is_average(view, str(key)):
             if row.variable.is_trainable:
                 waived.append(row.variable.local_name)

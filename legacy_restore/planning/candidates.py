@@ -10,6 +10,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 from typing import (
+    Callable,
+    Container,
     Counter,
     Dict,
     FrozenSet,
@@ -249,11 +251,12 @@ def explains(
     candidate: Candidate,
     variables: Iterable[VariableSpec],
     entries: Mapping[str, TensorEntry],
+    admits: Callable[[VariableSpec, TensorEntry], bool],
 ) -> bool:
-    """Returns whether a candidate gives each variable a key of its type."""
+    """Returns whether a candidate gives each variable a key that it admits."""
     for variable in variables:
         key = candidate.table.get(variable.name)
-        if key is None or not fits(variable, entries[key]):
+        if key is None or not admits(variable, entries[key]):
             return False
     return True
 
@@ -263,16 +266,29 @@ def fits(variable: VariableSpec, entry: TensorEntry) -> bool:
     return variable.dtype == entry.dtype and shape_fits(variable.shape, entry.shape)
 
 
-def distinct(found: Iterable[Candidate]) -> List[Candidate]:
-    """Returns candidates of different tables; what is part of another table goes."""
+def distinct(
+    found: Iterable[Candidate], left_out: Container[str] = ()
+) -> List[Candidate]:
+    """Returns candidates of different tables; what is part of another table goes.
+
+    Args:
+      found: Candidates.
+      left_out: Variables that are not restored: of candidates that differ in nothing
+        else, the one that gives most of them a key stays.
+    """
     by_table: Dict[FrozenSet[Tuple[str, str]], Candidate] = {}
     for candidate in found:
-        table = frozenset(candidate.table.items())
+        pairs = candidate.table.items()
+        table = frozenset(pair for pair in pairs if pair[0] not in left_out)
         known = by_table.setdefault(table, candidate)
-        if len(candidate.incomplete) > len(known.incomplete):
+        if _size(candidate) > _size(known):
             by_table[table] = candidate
     return [
         candidate
         for table, candidate in by_table.items()
         if not any(table < other for other in by_table)
     ]
+
+
+def _size(candidate: Candidate) -> Tuple[int, int]:
+    return len(candidate.table), len(candidate.incomplete)

@@ -25,23 +25,38 @@ def waiver_hints(plan: Plan) -> List[str]:
         if finding.is_error and finding.waiver is not None:
             argument, name = finding.waiver
             wanted.setdefault((finding.model, argument), []).append(name)
-    return [
-        _hint(
-            model, argument, waivers.suggest(names, _all_names(plan, model, argument))
-        )
-        for (model, argument), names in wanted.items()
-    ]
+    hints = []
+    for (model, argument), names in wanted.items():
+        patterns = waivers.suggest(names, _all_names(plan, model, argument))
+        if argument == "cast":
+            hints.append(_cast_hint(plan, model, patterns, names))
+        else:
+            hints.append(_hint(model, argument, patterns))
+    return hints
 
 
 def _all_names(plan: Plan, model: str, argument: str) -> List[str]:
     """All names that a waiver of this model could match."""
-    if argument == "allow_missing":
+    if argument != "allow_unused":
         return [row.variable.local_name for row in plan[model].rows]
     taken = [row.key for row in plan[model].rows if row.key is not None]
     left = [
         f.subject for f in plan[model].findings if f.waiver and f.waiver[0] == argument
     ]
     return taken + left
+
+
+def _cast_hint(plan: Plan, model: str, patterns: List[str], names: List[str]) -> str:
+    """The hint for casts: a pattern stands for one dtype, so all of one are named."""
+    dtypes = {row.variable.local_name: row.variable.dtype for row in plan[model].rows}
+    of_names = dict.fromkeys(patterns, dtypes[names[0]])
+    if len({dtypes[name] for name in names}) > 1:  # One by one: they differ.
+        of_names = {waivers.suggest([name], dtypes)[0]: dtypes[name] for name in names}
+    pairs = list(of_names.items())[:_MAX_PATTERNS]
+    shown = ", ".join(f'"{pattern}": "{dtype}"' for pattern, dtype in pairs)
+    rest = ", ..." if len(of_names) > _MAX_PATTERNS else ""
+    flags = " ".join(f"--cast='{model}:{one}=>{dtype}'" for one, dtype in pairs)
+    return f"cast={{{shown}{rest}}} for {model!r}   or   {flags}"
 
 
 def _hint(model: str, argument: str, patterns: List[str]) -> str:

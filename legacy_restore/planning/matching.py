@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
-from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping import rules as rules_lib
 from legacy_restore.mapping import waivers
 from legacy_restore.planning import candidates as candidates_lib
-from legacy_restore.planning import row_findings
 from legacy_restore.planning.averaged import (
     Averaged,
     expected_name,
@@ -20,19 +17,14 @@ from legacy_restore.planning.averaged import (
 )
 from legacy_restore.planning.candidates import Candidate
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
-from legacy_restore.planning.objects import other_halves, refuse, uneven_tables
+from legacy_restore.planning.permitting import Fitting
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.proposals import propose_rules
+from legacy_restore.planning.remapping import unclear_slots
+from legacy_restore.planning.rows import decide_rows
 from legacy_restore.planning.shadows import View, view_of
-from legacy_restore.planning.spec import (
-    ModelSpec,
-    Part,
-    Source,
-    VariableSpec,
-    are_apart,
-    stored_text,
-)
-from legacy_restore.planning.suggestions import Suggester
+from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
+from legacy_restore.planning.unused import unused_permissions, unused_waiver
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
 
@@ -68,6 +60,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
       source: What its checkpoint holds.
     """
     wanted = [variable for variable in model.variables if not variable.is_local]
+    fitting = Fitting(model, wanted)
     renamed = rules_lib.rename_keys(model.rules, source.entries)
     view = view_of(model, source, renamed)
     findings = _rule_findings(model, renamed)
@@ -79,24 +72,29 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         waived = waivers.permitted(
             model.allow_missing, (variable.local_name for variable in wanted)
         )
-        required = {one.local_name for one in wanted} - {*waived, *model.shared}
+        required = {
+            one.local_name for one in wanted if one.name not in fitting.left_out
+        } - {*waived, *model.shared}
         candidates = candidates_lib.candidates_by_names(
             model, wanted, view.entries, len(required)
         )
-    full = _explaining(model, wanted, view, candidates)
+    full = _explaining(model, wanted, view, candidates, fitting)
     choice = _choose(model, source, view, candidates, full)
     if choice is None:
         return _ambiguous(model, wanted, source, view, full, findings)
     leftovers = _left(model, source, view, choice)
     left = [source.entries[key] for key in leftovers.weights]
-    matched, of_rows = _rows(model, view, choice, left)
-    averaged = judge_averages(model, source, view, choice.table, matched)
-    findings += of_rows
+    decided = decide_rows(model, view, choice, left, fitting)
+    averaged = judge_averages(model, source, view, choice.table, decided.rows)
+    findings += decided.findings
     findings += _with_rule_for_averages(averaged, model, source, choice)
     findings += leftovers.findings
     if not model.rules:
         findings = _with_proposed_rules(findings, model, source, leftovers.weights)
-    findings += _unused_waivers(model, averaged, leftovers)
+    findings += _unused_waivers(model, averaged, choice, leftovers)
+    findings += unused_permissions(model, wanted, view, choice.table, fitting)
+    restored = [row.variable for row in averaged.rows if row.action is Action.RESTORE]
+    findings += unclear_slots(model.name, restored, fitting.remapped)
     prefix = choice.prefix
     if prefix:
         findings.append(_prefix_remark(model, prefix))
@@ -113,7 +111,8 @@ def explained_by(model: ModelSpec, source: Source) -> bool:
     view = view_of(model, source, rules_lib.rename_keys((), source.entries))
     found = candidates_lib.candidates_by_names(model, wanted, view.entries, len(names))
     return bool(wanted) and any(
-        candidates_lib.explains(candidate, wanted, view.entries) for candidate in found
+        candidates_lib.explains(candidate, wanted, view.entries, candidates_lib.fits)
+        for candidate in found
     )
 
 
@@ -153,6 +152,7 @@ def _explaining(
     wanted: Sequence[VariableSpec],
     view: View,
     candidates: Sequence[Candidate],
+    fitting: Fitting,
 ) -> List[Candidate]:
     waived = waivers.permitted(
         model.allow_missing, (variable.local_name for variable in wanted)
@@ -170,12 +170,15 @@ def _explaining(
                 variable.name in candidate.table or variable.local_name not in permitted
             )
             and variable.local_name not in model.owned_elsewhere
+            and variable.name not in fitting.left_out
         ]
-        if not candidates_lib.explains(candidate, required, view.entries):
+        if not candidates_lib.explains(
+            candidate, required, view.entries, fitting.admits
+        ):
             continue
         if not lacking_average(model, view, candidate.table):
             full.append(candidate)
-    return candidates_lib.distinct(full)
+    return candidates_lib.distinct(full, fitting.left_out)
 
 
 def _ambiguous(
@@ -209,58 +212,6 @@ def _ambiguous(
     return Match("more than one way", rows, (*findings, finding))
 
 
-def _rows(
-    model: ModelSpec,
-    view: View,
-    choice: Candidate,
-    left: Sequence[TensorEntry],
-) -> Tuple[List[PlanRow], List[Finding]]:
-    permitted = waivers.permitted(
-        model.allow_missing, (variable.local_name for variable in model.variables)
-    )
-    suggester = Suggester(left)
-    claims: Dict[str, List[Tuple[Part, ...]]] = collections.defaultdict(list)
-    for variable in model.variables:
-        if variable.name in choice.table:
-            claims[choice.table[variable.name]].append(variable.pieces)
-    halves = other_halves(model.variables, choice.table)
-    rows = []
-    findings: List[Finding] = []
-    for variable in model.variables:
-        key = choice.table.get(variable.name)
-        entry = None if key is None else view.entries[key]
-        action = Action.RESTORE
-        if variable.is_local:
-            action = Action.INITIALIZE
-            findings.append(row_findings.remark("local-variable", model, variable))
-        elif variable.name in halves:
-            action = Action.REFUSE
-            findings.append(
-                row_findings.missing_half(model, variable, halves[variable.name])
-            )
-        elif entry is None and variable.local_name in permitted:
-            action = Action.INITIALIZE
-            findings.append(row_findings.remark("left-to-initializer", model, variable))
-        elif entry is None:
-            action = Action.REFUSE
-            lacking = choice.incomplete.get(variable.name)
-            reason = suggester.suggest(variable)
-            if lacking is not None:
-                reason = f"the checkpoint has {stored_text(view.entries[lacking])}"
-            findings.append(row_findings.missing(model, variable, reason))
-        elif not candidates_lib.fits(variable, entry):
-            action = Action.REFUSE
-            findings.append(
-                row_findings.misfit(model, variable, entry.dtype, entry.shape)
-            )
-        elif key is not None and not are_apart(claims[key]):
-            action = Action.REFUSE
-            findings.append(row_findings.shared_key(model, variable, entry.key))
-        rows.append(PlanRow(model.name, variable, action, entry))
-    uneven = uneven_tables(rows)
-    return refuse(rows, uneven), findings + uneven
-
-
 def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Finding]:
     findings = [
         Finding(
@@ -286,12 +237,13 @@ def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Fin
 def _unused_waivers(
     model: ModelSpec,
     averaged: Averaged,
+    choice: Candidate,
     leftovers: Leftovers,
 ) -> List[Finding]:
     missing = [
         row.variable.local_name
         for row in averaged.rows
-        if row.entry is None and not row.variable.is_local
+        if row.variable.name not in choice.table and not row.variable.is_local
     ]
     missing += averaged.waived
     unused = [
@@ -303,12 +255,7 @@ def _unused_waivers(
         for pattern in waivers.unused(model.allow_unused, leftovers.waivable)
     ]
     return [
-        Finding(
-            KINDS["unused-waiver"],
-            f"{argument}={pattern!r}",
-            f"it matches {what}",
-            model=model.name,
-        )
+        unused_waiver(model.name, argument, pattern, what)
         for argument, pattern, what in unused
     ]
 

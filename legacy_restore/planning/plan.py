@@ -7,6 +7,7 @@ import enum
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore.checkpoint import Location, TensorEntry
+from legacy_restore.planning.conversion import Conversion
 from legacy_restore.planning.spec import Shape, VariableSpec, type_text
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.table import count_text
@@ -50,6 +51,7 @@ class PlanRow:
       action: What becomes of it.
       entry: The tensor that it is matched with, or None.
       shared_with: Of a variable without storage of its own, whose storage it has.
+      conversion: What is made of that tensor, or None where it is the value.
     """
 
     model: str
@@ -57,6 +59,7 @@ class PlanRow:
     action: Action
     entry: Optional[TensorEntry] = None
     shared_with: Optional[SharedWith] = None
+    conversion: Optional[Conversion] = None
 
     @property
     def key(self) -> Optional[str]:
@@ -64,11 +67,29 @@ class PlanRow:
         return None if self.entry is None else self.entry.key
 
     @property
+    def is_merged(self) -> bool:
+        """Whether a part of its value is left to its initialiser."""
+        if self.action is not Action.RESTORE or self.conversion is None:
+            return False
+        return self.conversion.needs_initializer
+
+    @property
     def num_parameters(self) -> int:
         """Number of elements; of an unknown shape, that of the tensor, else 0."""
+        if self.conversion is not None:
+            return self.variable.num_parameters
         if self.entry is not None and not self.variable.pieces:
             return self.entry.num_elements
         return self.variable.num_parameters
+
+    @property
+    def num_restored(self) -> int:
+        """Number of elements that come from the checkpoint."""
+        if self.action is not Action.RESTORE:
+            return 0
+        if self.conversion is None:
+            return self.num_parameters
+        return min(self.num_parameters, self.conversion.num_restored)
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the row as JSON-ready data."""
@@ -81,6 +102,7 @@ class PlanRow:
             "action": self.action.value,
             "key": self.key,
             "shared_with": self.shared_with and dataclasses.asdict(self.shared_with),
+            "conversion": self.conversion and self.conversion.to_json(),
         }
 
 
@@ -96,11 +118,11 @@ class Coverage:
       variables: Number of variables.
       restored_variables: Number of those that are restored.
       parameters: Number of elements of all variables.
-      restored_parameters: Number of elements of those that are restored.
       shared_variables: Number of those that other models' variables are the storage of:
         these count as restored where they are, not here. Over all models there are
         none, so that what is shared counts once.
       shared_parameters: Number of elements of those.
+      restored_parameters: Number of elements that come from checkpoints.
     """
 
     variables: int
@@ -146,9 +168,9 @@ def coverage_of(rows: Iterable[PlanRow]) -> Coverage:
         variables=len(rows),
         restored_variables=len(restored),
         parameters=sum(row.num_parameters for row in rows),
-        restored_parameters=sum(row.num_parameters for row in restored),
         shared_variables=len(shared),
         shared_parameters=sum(row.num_parameters for row in shared),
+        restored_parameters=sum(row.num_restored for row in restored),
     )
 
 
@@ -261,6 +283,17 @@ class Plan:
         from legacy_restore.planning.text import plan_text
 
         return plan_text(self)
+
+
+def rows_by_source(rows: Iterable[PlanRow]) -> List[List[PlanRow]]:
+    """Returns rows in groups, none of them empty, by what gives their values.
+
+    That is the stored tensor, what is made of it, or that and an initialiser.
+    """
+    groups: Tuple[List[PlanRow], ...] = ([], [], [])
+    for row in rows:
+        groups[0 if row.conversion is None else 2 if row.is_merged else 1].append(row)
+    return [group for group in groups if group]
 
 
 def row_type(row: PlanRow) -> str:

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
+from legacy_restore.checkpoint import TensorEntry
+from legacy_restore.planning.conversion import Conversion
 from legacy_restore.planning.objects import TABLE
 from legacy_restore.planning.spec import ModelSpec, VariableSpec, type_text
 from legacy_restore.report.findings import KINDS, Finding
 
 
-def remark(kind: str, model: ModelSpec, variable: VariableSpec) -> Finding:
+def remark(
+    kind: str, model: ModelSpec, variable: VariableSpec, text: str = ""
+) -> Finding:
     """Returns what is said of a variable that is not restored."""
-    text = "the table stays empty" if variable.kind == TABLE else ""
+    if variable.kind == TABLE:
+        text = f"{text}: the table stays empty" if text else "the table stays empty"
     return Finding(KINDS[kind], variable.name, text, model=model.name)
+
+
+def initialized_text(entry: TensorEntry) -> str:
+    """Says what the checkpoint has of a variable that is initialised all the same."""
+    return f"the checkpoint has {type_text(entry.dtype, entry.shape)}"
+
+
+def converted(
+    model: ModelSpec, variable: VariableSpec, conversion: Conversion
+) -> Finding:
+    """Returns what is said of a variable whose value is made of the stored tensor."""
+    return Finding(
+        KINDS["converted"],
+        variable.name,
+        str(conversion),
+        model=model.name,
+        found=type_text(conversion.stored_dtype, conversion.stored_shape),
+        expected=type_text(variable.dtype, variable.shape),
+    )
+
+
+def torn(model: ModelSpec, variable: VariableSpec) -> Finding:
+    """Returns the finding for a tensor whose object is left out in part."""
+    return Finding(
+        KINDS["saveable-object"],
+        variable.name,
+        "only and exclude leave out some of its object's tensors: all are restored, "
+        "or none",
+        model=model.name,
+    )
 
 
 def missing(model: ModelSpec, variable: VariableSpec, reason: str) -> Finding:
@@ -39,17 +72,34 @@ def missing_half(model: ModelSpec, variable: VariableSpec, other: str) -> Findin
 
 
 def misfit(
-    model: ModelSpec, variable: VariableSpec, dtype: str, shape: Tuple[int, ...]
+    model: ModelSpec,
+    variable: VariableSpec,
+    entry: TensorEntry,
+    kind: str,
+    reason: str,
 ) -> Finding:
-    """Returns the finding for a variable whose key has another dtype or shape."""
-    kind = "dtype-mismatch" if dtype != variable.dtype else "shape-mismatch"
+    """Returns the finding for a variable whose key has another dtype or shape.
+
+    Args:
+      model: The model.
+      variable: The variable.
+      entry: The tensor that stands under the key.
+      kind: The kind of the finding.
+      reason: What dtypes and shapes do not say.
+    """
+    waiver = {"dtype-mismatch": "cast", "shape-mismatch": "allow_shape"}.get(kind)
+    if reason or variable.kind not in ("ref", "resource"):
+        waiver = None
+    hint = "build the model with the checkpoint's shapes and dtypes"
     return Finding(
         KINDS[kind],
         variable.name,
+        reason,
         model=model.name,
         expected=type_text(variable.dtype, variable.shape),
-        found=type_text(dtype, shape),
-        hint="build the model with the checkpoint's shapes and dtypes",
+        found=type_text(entry.dtype, entry.shape),
+        hint=hint if kind != "vocabulary-mismatch" else None,
+        waiver=None if waiver is None else (waiver, variable.local_name),
     )
 
 

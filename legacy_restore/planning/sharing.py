@@ -21,7 +21,13 @@ from legacy_restore.report.table import count_text, cut_names
 _OF_ABSENCE = frozenset(["missing-key", "missing-shadow", "left-to-initializer"])
 # What is said of a key that does not fit, or was taken; an owner's value is.
 _OF_PRESENCE = frozenset(
-    ["shape-mismatch", "dtype-mismatch", "ambiguous-shadow", "ema-raw-value"]
+    [
+        "shape-mismatch",
+        "dtype-mismatch",
+        "vocabulary-mismatch",
+        "ambiguous-shadow",
+        "ema-raw-value",
+    ]
 )
 
 
@@ -151,7 +157,11 @@ def borrow(model: ModelPlan, borrowed: Mapping[str, Borrowed]) -> Borrower:
             copies.append(Copy(row, what))
         rows.append(
             dataclasses.replace(
-                row, action=Action.SHARE, entry=None, shared_with=what.source
+                row,
+                action=Action.SHARE,
+                entry=None,
+                conversion=None,
+                shared_with=what.source,
             )
         )
     findings = tuple(one for one in model.findings if not _is_settled(one, settled))
@@ -168,7 +178,7 @@ def _is_settled(finding: Finding, settled: Mapping[str, bool]) -> bool:
     """
     if finding.subject not in settled:
         return False
-    if finding.id in _OF_ABSENCE or finding.id == "ema-raw-value":
+    if finding.id in _OF_ABSENCE or finding.id in ("ema-raw-value", "converted"):
         return True
     return finding.id in _OF_PRESENCE and settled[finding.subject]
 

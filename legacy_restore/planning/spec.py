@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, Mapping, Optional, Sequence, 
 from legacy_restore.checkpoint import Location, TensorEntry, TensorSlice
 from legacy_restore.checkpoint.slices import any_overlap, count_elements, covers
 from legacy_restore.mapping.classify import Classified, classify
+from legacy_restore.mapping.partial import Partial
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.table import type_text as type_text
@@ -114,6 +115,7 @@ class ModelSpec:
         may have them in the place of this model's.
       owned_elsewhere: Those of them that come from a model that was named: what this
         model's checkpoint has of them need not even fit.
+      partial: What of the model is restored, and what may be made of other tensors.
     """
 
     name: str
@@ -126,6 +128,7 @@ class ModelSpec:
     average_names: Tuple[str, ...] = ()
     shared: FrozenSet[str] = frozenset()
     owned_elsewhere: FrozenSet[str] = frozenset()
+    partial: Partial = Partial()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,6 +48,8 @@ def _cells(row: PlanRow) -> Sequence[str]:
         key = f"(shared with {row.shared_with.variable})"
     if row.action is Action.INITIALIZE and row.variable.kind == TABLE:
         key = "(empty)"
+    if row.conversion is not None:
+        key = f"{key} ({row.conversion})"
     if row.action is Action.REFUSE and row.entry is not None:
         key = f"{key} (does not fit)"
     parts = f" in {row.variable.parts} parts" if row.variable.parts else ""

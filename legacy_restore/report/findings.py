@@ -167,6 +167,7 @@ KINDS = _catalogue(
     _error("no-shadows", "no moving averages"),
     _error("foreign-prefix", "keys carry the scope of another model"),
     _error("rule-collision", "two keys on one name"),
+    _error("vocabulary-mismatch", "vocabulary that does not fit"),
     _error("unused-rule", "rule that matches nothing"),
     _error("unused-waiver", "waiver that permits nothing"),
     # Memory, and processes.
@@ -175,6 +176,7 @@ KINDS = _catalogue(
     _error("child-failed", "failed in a process of its own"),
     _error("child-died", "its process died"),
     # Sessions.
+    _error("cast-overflow", "values that the other dtype cannot hold"),
     _error("device-missing", "no such device in the session"),
     _error("graph-finalized", "the graph takes no more operations"),
     _error("restore-failed", "TensorFlow failed, and no file is at fault"),
@@ -220,6 +222,8 @@ KINDS = _catalogue(
     _remark("shared-copy-differs", "other values than the owner's, as permitted"),
     _remark("shared-swapped", "swapped for other models too"),
     _remark("left-to-initializer", "left to the initialiser, as permitted"),
+    _remark("converted", "not as it is stored, as permitted"),
+    _remark("cast-lossy", "precision lost, as the cast permits"),
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),
     _remark("table-not-saved", "table that no checkpoint holds"),

@@ -339,9 +339,10 @@ def test_a_restore_that_cannot_prove_itself_is_refused(
     initialize = restore_module._initialize_rest
 
     def initialize_all(session, plan):
-        initialize(session, plan)
+        remarks = initialize(session, plan)
         variable = plan.built["m"].variables["m/dense/kernel"].parts[0]
         session.run(variable.initializer)
+        return remarks
 
     monkeypatch.setattr(restore_module, "_initialize_rest", initialize_all)
     error = refused(

@@ -58,6 +58,7 @@ def test_the_json_of_a_plan(kind, tmp_path):
                         "action": "restore",
                         "key": "dense/kernel",
                         "shared_with": None,
+                        "conversion": None,
                     },
                     {
                         "variable": "m/dense/bias",
@@ -68,6 +69,7 @@ def test_the_json_of_a_plan(kind, tmp_path):
                         "action": "restore",
                         "key": "dense/bias",
                         "shared_with": None,
+                        "conversion": None,
                     },
                 ],
             }

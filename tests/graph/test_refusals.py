@@ -664,8 +664,9 @@ def test_files_replaced_during_the_restore(kind, tmp_path, refused, monkeypatch)
     read = restore_module._read_and_assign
 
     def read_and_replace(session, plan):
-        read(session, plan)
+        remarks = read(session, plan)
         os.utime(data_file(prefix), (1, 1))
+        return remarks
 
     monkeypatch.setattr(restore_module, "_read_and_assign", read_and_replace)
     models = [lr.Model("m", linear(kind), prefix)]

@@ -1,5 +1,7 @@
 """What to type to permit what a plan refuses."""
 
+import dataclasses
+
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.hints import waiver_hints
 from tests.planning.specs import model, source, variable
@@ -45,8 +47,29 @@ def test_many_patterns_are_cut():
     assert '"d/.*", ...]' in hint
 
 
-def test_other_shapes_have_no_waiver():
-    assert hints(model(variable("a", [9])), source("a")) == []
+def test_other_shapes_are_permitted_by_name():
+    [hint] = hints(model(variable("a", [9])), source("a"))
+    assert hint == "allow_shape=[\"a\"] for 'm'   or   --allow_shape='m:a'"
+
+
+def test_other_dtypes_are_permitted_with_the_dtype_of_the_variable():
+    one = model(variable("a/w", dtype="float16"), variable("a/b", dtype="float16"), "c")
+    [hint] = hints(one, source("a/w", "a/b", "c"))
+    assert hint == (
+        "cast={\"a/.*\": \"float16\"} for 'm'   or   --cast='m:a/.*=>float16'"
+    )
+
+
+def test_casts_to_several_dtypes_are_named_one_by_one():
+    one = model(variable("a/w", dtype="float16"), variable("a/n", dtype="int32"))
+    [hint] = hints(one, source("a/w", "a/n"))
+    assert hint.startswith('cast={"a/w": "float16", "a/n": "int32"}')
+
+
+def test_what_is_no_variable_has_no_waiver():
+    table = variable("t-keys", [9], saved_with="m/t-keys")
+    table = dataclasses.replace(table, kind="table")
+    assert hints(model(table), source("t-keys")) == []
 
 
 def test_patterns_typed_as_they_are_hinted_permit_the_plan():

@@ -77,6 +77,7 @@ GOLDEN = {
                     "action": "restore",
                     "key": "old/dense/kernel",
                     "shared_with": None,
+                    "conversion": None,
                 },
                 {
                     "variable": "encoder/logits/kernel",
@@ -87,6 +88,7 @@ GOLDEN = {
                     "action": "initialize",
                     "key": None,
                     "shared_with": None,
+                    "conversion": None,
                 },
             ],
         },
@@ -115,6 +117,7 @@ GOLDEN = {
                     "action": "refuse",
                     "key": None,
                     "shared_with": None,
+                    "conversion": None,
                 },
             ],
         },

@@ -1,0 +1,297 @@
+"""Restoring rows whose value is made of the stored tensor, not the tensor itself.
+
+Such tensors are read here and not by TensorFlow, each verified by its checksum, and fed
+in the place of what ``RestoreV2`` would read. Where all outputs of that operation are
+fed it does not run; so these rows have operations of their own. All that is known
+before anything is assigned is fed in the one run in which everything is read, and takes
+the size of these variables besides them until that has ended.
+
+A value that takes elements from an initialiser is known only after that has run: it is
+assigned in a run of its own, in which nothing else is read, one variable at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+
+import numpy as np
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import TensorSlice
+from legacy_restore.checkpoint.slices import whole_part
+from legacy_restore.graph.cast_findings import Casts, failure
+from legacy_restore.graph.conversions import Converted, convert
+from legacy_restore.graph.initialise import initialization_waves
+from legacy_restore.graph.plan import Opened
+from legacy_restore.graph.reading import run_initializers
+from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
+from legacy_restore.graph.stored import StoredTensors
+from legacy_restore.graph.tf import tf
+from legacy_restore.graph.values import read_owned
+from legacy_restore.graph.variables import OwnedVariable
+from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
+from legacy_restore.report.findings import KINDS, Finding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ConvertedModel:
+    """A model, rows of which may be converted.
+
+    Attributes:
+      plan: Its plan.
+      opened: Its checkpoint.
+      variables: Its variables, by name.
+      savers: The operations that restore it.
+      others: Those of the models that are restored behind the same barrier.
+    """
+
+    plan: ModelPlan
+    opened: Opened
+    variables: Mapping[str, OwnedVariable]
+    savers: Sequence[SaverOperations]
+    others: Sequence[SaverOperations] = ()
+
+    @property
+    def rows(self) -> Dict[str, PlanRow]:
+        """The rows that are restored, by the variable's name."""
+        return {row.variable.name: row for row in self.plan.rows_to(Action.RESTORE)}
+
+    def merged_rows(self) -> List[PlanRow]:
+        """Returns the rows that take a part of their value from an initialiser."""
+        return [row for row in self.rows.values() if row.is_merged]
+
+    def fed_savers(self) -> List[SaverOperations]:
+        """Returns the operations whose values are fed, as some are converted."""
+        names = {name for name, row in self.rows.items() if row.conversion}
+        return [one for one in self.savers if names.intersection(one.variables)]
+
+    def merging_savers(self) -> List[SaverOperations]:
+        """Returns those of rows that take a part of their value from initialisers."""
+        names = {row.variable.name for row in self.merged_rows()}
+        return [one for one in self.savers if names.intersection(one.variables)]
+
+    def at_once(self) -> List[SaverOperations]:
+        """Returns the operations of rows whose value the checkpoint alone gives."""
+        merging = self.merging_savers()
+        return [one for one in self.savers if one not in merging]
+
+
+@dataclasses.dataclass(frozen=True)
+class FedValues:
+    """What to feed in the place of what is not read by TensorFlow.
+
+    Attributes:
+      feeds: Values by output.
+      remarks: What the casts did.
+    """
+
+    feeds: Mapping[Any, np.ndarray]
+    remarks: Sequence[Finding]
+
+
+def places_of(row: PlanRow) -> List[TensorSlice]:
+    """Returns which part of the whole each part of a row's variable is."""
+    if row.variable.pieces:
+        return [piece.place for piece in row.variable.pieces]
+    if row.conversion is not None:
+        return [whole_part(row.conversion.shape)]
+    return [whole_part(row.entry.shape if row.entry else ())]
+
+
+def feeds_at_once(models: Sequence[ConvertedModel], consequence: str) -> FedValues:
+    """Converts everything for which the checkpoints are enough.
+
+    Args:
+      models: The models.
+      consequence: What a failure leaves behind, for the error's text.
+
+    Raises:
+      RestoreError: A tensor cannot be read, or holds values that the dtype of its
+        variable cannot; all such are in its findings.
+    """
+    feeds: Dict[Any, np.ndarray] = {}
+    casts = Casts(consequence)
+    for model in models:
+        merging = model.merging_savers()
+        feeds.update(nothing_read(merging))
+        with StoredTensors(model.opened) as stored:
+            for saver in model.fed_savers():
+                if saver not in merging:
+                    feeds.update(_values(model, saver, stored, {}, casts))
+            for row in model.merged_rows():
+                # Its overflow is to be known before anything is assigned.
+                if row.conversion is not None and row.conversion.is_cast:
+                    casts.add_overflow(row, _converted(row, stored, consequence))
+    casts.raise_if_any()
+    return FedValues(feeds, casts.remarks)
+
+
+def feeds_over_current(
+    session: Any, model: ConvertedModel, consequence: str
+) -> FedValues:
+    """Converts everything; what the checkpoint does not give stays as it is.
+
+    Args:
+      session: A session in which the model's variables have values.
+      model: The model.
+      consequence: What a failure leaves behind, for the error's text.
+
+    Raises:
+      RestoreError: As ``feeds_at_once``, or a variable has no value.
+    """
+    feeds: Dict[Any, np.ndarray] = {}
+    casts = Casts(consequence)
+    merged = model.merged_rows()
+    current = _current_values(session, model, merged, consequence)
+    with StoredTensors(model.opened) as stored:
+        for saver in model.fed_savers():
+            feeds.update(_values(model, saver, stored, current, casts))
+    casts.raise_if_any()
+    return FedValues(feeds, casts.remarks)
+
+
+def initialize_and_merge(
+    session: Any,
+    left: Sequence[Any],
+    models: Sequence[ConvertedModel],
+    consequence: str,
+    storage: Mapping[str, str] = MappingProxyType({}),
+) -> List[Finding]:
+    """Runs initialisers, and puts what is stored over what they give.
+
+    A variable is finished before the initialisers run that may read it.
+
+    Args:
+      session: The session.
+      left: The parts of variables whose initialisers are to run.
+      models: The models.
+      consequence: What a failure leaves behind, for the error's text.
+      storage: The name of the variable whose storage others have, by their names.
+
+    Returns:
+      What the casts did.
+
+    Raises:
+      RestoreError: An initialiser failed, or a tensor cannot be read or assigned.
+    """
+    remarks: List[Finding] = []
+    waiting = {part.op.name for part in left}
+    pending = [(model, row) for model in models for row in model.merged_rows()]
+    waves: List[Sequence[Any]] = [(), *initialization_waves(left, storage)]
+    for wave in waves:
+        run_initializers(session, [part.initializer for part in wave], consequence)
+        waiting -= {part.op.name for part in wave}
+        ready = [one for one in pending if not _parts(*one) & waiting]
+        pending = [one for one in pending if one not in ready]
+        for model, row in ready:
+            remarks += _merge(session, model, row, consequence)
+    return remarks
+
+
+def expected_parts(
+    row: PlanRow, stored: StoredTensors, current: Sequence[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Gives what the parts of a converted variable have to be, one after the other.
+
+    Args:
+      row: The row.
+      stored: Its checkpoint.
+      current: The values that the parts have.
+
+    Raises:
+      LegacyRestoreError: The tensor cannot be read.
+    """
+    assert row.conversion is not None and row.entry is not None
+    converted = convert(row.conversion, stored.read(row.entry.key))
+    for place, value in zip(places_of(row), current):
+        yield converted.part(place, value)
+
+
+def _merge(
+    session: Any, model: ConvertedModel, row: PlanRow, consequence: str
+) -> List[Finding]:
+    """Assigns one variable that has its initialiser's value, or the caller's."""
+    casts = Casts(consequence)
+    name = row.variable.name
+    current = _current_values(session, model, [row], consequence)[name]
+    with StoredTensors(model.opened) as stored:
+        converted = _converted(row, stored, consequence)
+    casts.add(row, converted)
+    casts.raise_if_any()
+    [saver] = [one for one in model.savers if name in one.variables]
+    own = [place for place, of_name in enumerate(saver.variables) if of_name == name]
+    feeds = nothing_read([*model.savers, *model.others])
+    for number, place, value in zip(own, places_of(row), current):
+        feeds[saver.read.outputs[number]] = converted.part(place, value)
+    try:
+        session.run([saver.assignments[number] for number in own], feeds)
+    except tf.errors.CancelledError:
+        raise  # The session was closed.
+    except tf.errors.OpError as error:
+        finding = Finding(
+            KINDS["restore-failed"], name, reason_of(error), model=row.model
+        )
+        raise failure([finding], consequence) from error
+    return casts.remarks
+
+
+def _values(
+    model: ConvertedModel,
+    saver: SaverOperations,
+    stored: StoredTensors,
+    current: Mapping[str, Sequence[np.ndarray]],
+    casts: Casts,
+) -> Iterator[Any]:
+    """Gives pairs of an output of one read and what is to be fed in its place."""
+    rows = model.rows
+    outputs: Dict[str, List[Any]] = {}
+    for output, name in zip(saver.read.outputs, saver.variables):
+        outputs.setdefault(name, []).append(output)
+    for name, of_name in outputs.items():
+        converted = _converted(rows[name], stored, casts.consequence)
+        casts.add(rows[name], converted)
+        kept: Sequence[Optional[np.ndarray]] = current.get(name, ())
+        kept = kept or [None] * len(of_name)
+        for output, place, value in zip(of_name, places_of(rows[name]), kept):
+            yield output, converted.part(place, value)
+
+
+def _converted(row: PlanRow, stored: StoredTensors, consequence: str) -> Converted:
+    assert row.entry is not None
+    try:
+        value = stored.read(row.entry.key)
+    except errors.LegacyRestoreError as error:
+        finding = Finding(KINDS["corrupt"], row.entry.key, error.message)
+        found = [
+            dataclasses.replace(one, model=row.model)
+            for one in error.findings or [finding]
+        ]
+        raise failure(found, consequence) from error
+    if row.conversion is None:
+        return Converted(value, None)
+    return convert(row.conversion, value)
+
+
+def _current_values(
+    session: Any, model: ConvertedModel, rows: Sequence[PlanRow], consequence: str
+) -> Dict[str, List[np.ndarray]]:
+    """The values of the parts of variables, by the variable's name."""
+    names = [row.variable.name for row in rows]
+    values = read_owned(session, [model.variables[name] for name in names])
+    found = {name: value for name, value in zip(names, values) if value is not None}
+    text = "it has no value of which to keep what the checkpoint lacks"
+    lacking = [
+        Finding(KINDS["restore-failed"], name, text, model=model.plan.name)
+        for name in names
+        if name not in found
+    ]
+    if lacking:
+        raise failure(lacking, consequence)
+    return found
+
+
+def _parts(model: ConvertedModel, row: PlanRow) -> Set[str]:
+    return {part.op.name for part in model.variables[row.variable.name].parts}
