@@ -402,6 +402,21 @@ def test_a_scope_is_padded_over_its_initialiser_or_the_value_it_has(kind, tmp_pa
         assert values_of_scope(session)["w"].tolist() == [*stored.tolist(), 5]
 
 
+def test_a_scope_is_restored_as_each_checkpoint_needs_it(kind, tmp_path):
+    fitting = write(tmp_path / "a" / "ckpt", vectors(3, 2))
+    growing = write(tmp_path / "b" / "ckpt", vectors(2, 2, 1))
+    graph = scope_graph(kind, {"w": [3], "v": [2]})
+    with tf.Session(graph=graph) as session:
+        lr.restore_scope(session, "m", fitting)
+        lr.restore_scope(session, "m", growing, allow_shape={"w": "pad"})
+        expected = vectors(3, 2)
+        expected["w"][:2] = vectors(2, 2, 1)["w"]
+        expected["v"] = vectors(2, 2, 1)["v"]
+        assert_same(values_of_scope(session), expected)
+        lr.restore_scope(session, "m", fitting)
+        assert_same(values_of_scope(session), vectors(3, 2))
+
+
 def test_a_scope_is_restored_in_part_in_a_finalised_graph(kind, tmp_path):
     stored = {"w": np.float64([1, 2]), "v": numbers((2,)), "u": numbers((2,))}
     prefix = write(tmp_path / "m" / "ckpt", stored)
