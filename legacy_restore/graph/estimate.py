@@ -8,6 +8,7 @@ from typing import Any, Iterable, List, Union
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.model import Model
+from legacy_restore.mapping.vocabulary import renames_of
 from legacy_restore.planning.estimate import Estimate
 from legacy_restore.planning.estimating import Wanted, estimate_files
 from legacy_restore.planning.plan import Plan
@@ -68,6 +69,6 @@ def _wanted(one: Union[Model, LocationLike]) -> Wanted:
         name=one.name,
         location=one.checkpoint,
         scope=one.scope,
-        rules=one.rules,
+        rules=renames_of(one.rules),
         weights=one.weights,
     )

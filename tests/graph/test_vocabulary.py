@@ -155,6 +155,16 @@ def test_a_remapped_embedding_may_be_cast(kind, tmp_path):
     assert message.endswith(f"the first at [{NEW.index('mat')}, 1]")
 
 
+def test_what_a_remapped_model_takes_is_estimated(kind, tmp_path):
+    files = vocabularies(tmp_path)
+    stored = {"emb": numbers((len(OLD), SIZE)), "b": numbers((2,))}
+    prefix = write(tmp_path / "m" / "ckpt", stored)
+    rules = [lr.VocabularyRemap("emb", *files)]
+    model = lr.Model("m", embedding(kind, len(NEW)), prefix, rules=rules)
+    assert lr.estimate([model]).weights == 4 * (len(OLD) * SIZE + 2)
+    assert lr.estimate(lr.plan([model])).weights == 4 * (len(NEW) * SIZE + 2)
+
+
 # Slots, averages, parts.
 
 OPTIMIZERS = {
