@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from legacy_restore.examining.salvage import salvage
     from legacy_restore.examining.salvage_report import SalvageReport
     from legacy_restore.graph.each import restore_each
+    from legacy_restore.graph.ensemble import copies
     from legacy_restore.graph.estimate import estimate
     from legacy_restore.graph.map_each import map_each
     from legacy_restore.graph.model import Model
@@ -51,6 +52,7 @@ __all__ = [
     "Shared",
     "TensorEntry",
     "VocabularyRemap",
+    "copies",
     "diagnose",
     "diff",
     "errors",
@@ -82,6 +84,7 @@ _HOMES = {
     "Shared": "legacy_restore.planning.shared",
     "TensorEntry": "legacy_restore.checkpoint",
     "VocabularyRemap": "legacy_restore.mapping.vocabulary",
+    "copies": "legacy_restore.graph.ensemble",
     "diagnose": "legacy_restore.examining.doctor",
     "diff": "legacy_restore.examining.diff",
     "estimate": "legacy_restore.graph.estimate",
