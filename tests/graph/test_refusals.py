@@ -4,8 +4,8 @@ The fixture ``refused`` shows for each refusal that no session was opened (or le
 temporary file, and no operation in the caller's graph.
 """
 
-import importlib
 import dataclasses
+import importlib
 import os
 import sys
 
