@@ -124,7 +124,7 @@ def feeds_at_once(models: Sequence[ConvertedModel], consequence: str) -> FedValu
             for row in model.merged_rows():
                 # Its overflow is to be known before anything is assigned.
                 if row.conversion is not None and row.conversion.is_cast:
-                    casts.add_overflow(row, _converted(row, stored, consequence))
+                    casts.add_overflow(row, converted_tensor(row, stored, consequence))
     casts.raise_if_any()
     return FedValues(feeds, casts.remarks)
 
@@ -145,7 +145,7 @@ def feeds_over_current(
     feeds: Dict[Any, np.ndarray] = {}
     casts = Casts(consequence)
     merged = model.merged_rows()
-    current = _current_values(session, model, merged, consequence)
+    current = current_values(session, model, merged, consequence)
     with StoredTensors(model.opened) as stored:
         for saver in model.fed_savers():
             feeds.update(_values(model, saver, stored, current, casts))
@@ -216,9 +216,9 @@ def _merge(
     """Assigns one variable that has its initialiser's value, or the caller's."""
     casts = Casts(consequence)
     name = row.variable.name
-    current = _current_values(session, model, [row], consequence)[name]
+    current = current_values(session, model, [row], consequence)[name]
     with StoredTensors(model.opened) as stored:
-        converted = _converted(row, stored, consequence)
+        converted = converted_tensor(row, stored, consequence)
     casts.add(row, converted)
     casts.raise_if_any()
     [saver] = [one for one in model.savers if name in one.variables]
@@ -251,7 +251,7 @@ def _values(
     for output, name in zip(saver.read.outputs, saver.variables):
         outputs.setdefault(name, []).append(output)
     for name, of_name in outputs.items():
-        converted = _converted(rows[name], stored, casts.consequence)
+        converted = converted_tensor(rows[name], stored, casts.consequence)
         casts.add(rows[name], converted)
         kept: Sequence[Optional[np.ndarray]] = current.get(name, ())
         kept = kept or [None] * len(of_name)
@@ -259,7 +259,19 @@ def _values(
             yield output, converted.part(place, value)
 
 
-def _converted(row: PlanRow, stored: StoredTensors, consequence: str) -> Converted:
+def converted_tensor(
+    row: PlanRow, stored: StoredTensors, consequence: str
+) -> Converted:
+    """Reads the tensor of a row, verified, and converts it if it is to be converted.
+
+    Args:
+      row: The row; it is restored.
+      stored: Its checkpoint.
+      consequence: What a failure leaves behind, for the error's text.
+
+    Raises:
+      RestoreError: It cannot be read.
+    """
     assert row.entry is not None
     try:
         value = stored.read(row.entry.key)
@@ -275,10 +287,20 @@ def _converted(row: PlanRow, stored: StoredTensors, consequence: str) -> Convert
     return convert(row.conversion, value)
 
 
-def _current_values(
+def current_values(
     session: Any, model: ConvertedModel, rows: Sequence[PlanRow], consequence: str
 ) -> Dict[str, List[np.ndarray]]:
-    """The values of the parts of variables, by the variable's name."""
+    """Returns the values of the parts of variables, by the variable's name.
+
+    Args:
+      session: The session.
+      model: The model.
+      rows: The rows of the variables.
+      consequence: What a failure leaves behind, for the error's text.
+
+    Raises:
+      RestoreError: A variable has no value.
+    """
     names = [row.variable.name for row in rows]
     values = read_owned(session, [model.variables[name] for name in names])
     found = {name: value for name, value in zip(names, values) if value is not None}

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Type, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Type, Union
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
@@ -14,6 +14,7 @@ from legacy_restore.graph import calls
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
 from legacy_restore.graph.closing import closing_is
+from legacy_restore.graph.frugal_swap import swapped_by_tensors
 from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.plan import GraphPlan
@@ -21,6 +22,11 @@ from legacy_restore.graph.reports import ModelReport, RestoreReport, model_repor
 from legacy_restore.graph.saving import replace_variables, save_variables
 from legacy_restore.graph.swap import plan_swap, swapped
 from legacy_restore.report.check_report import CheckReport
+
+_SWAPS: Mapping[str, Callable[..., Any]] = {
+    "full": swapped,
+    "low": swapped_by_tensors,
+}
 
 
 class RestoredModel:
@@ -104,7 +110,7 @@ class RestoredModel:
         with self._owner._used():
             return calls.run_outputs(self.name, session, self.outputs, checked)
 
-    def swap(self, location: LocationLike) -> ModelReport:
+    def swap(self, location: LocationLike, *, memory: str = "full") -> ModelReport:
         """Gives the model the weights of another checkpoint; adds no operation.
 
         The keys may be others; rules and waivers are the model's. Calls that have begun
@@ -118,6 +124,11 @@ class RestoredModel:
 
         Args:
           location: A location as ``open_checkpoint`` takes it.
+          memory: ``"full"`` keeps the old weights until the last step has succeeded.
+            ``"low"`` verifies the whole checkpoint and then assigns tensor by tensor,
+            which takes the largest tensor twice besides the weights. It is not atomic:
+            if the files change meanwhile, or it is interrupted, some weights are new
+            and others old. The error says so, and another swap mends it.
 
         Returns:
           What was restored; ``check`` compares with this checkpoint from now on.
@@ -125,10 +136,14 @@ class RestoredModel:
         Raises:
           RestoreError: It does not fit or cannot be read, or it has variables that the
             restore left to their initialisers, or lacks some that were restored. The
-            weights are as they were.
+            weights are as they were, but for ``swap-half-done`` among its findings.
+          UsageError: ``memory`` cannot be meant.
           ClosedError: The session was closed.
         """
-        return self._owner._swap_model(self, location)
+        if memory not in _SWAPS:
+            known = " or ".join(f'"{one}"' for one in _SWAPS)
+            raise errors.UsageError(f"memory has to be {known}, not {memory!r}")
+        return self._owner._swap_model(self, location, _SWAPS[memory])
 
     def save(
         self, prefix: Union[str, os.PathLike[str]], *, overwrite: bool = False
@@ -217,14 +232,16 @@ class Restored(Mapping[str, RestoredModel]):
         with self._used():
             return check_session(session, self.plan)
 
-    def _swap_model(self, model: RestoredModel, location: LocationLike) -> ModelReport:
+    def _swap_model(
+        self, model: RestoredModel, location: LocationLike, swapping: Callable[..., Any]
+    ) -> ModelReport:
         session = self.session
         with closing_is(self._closed()), self._swapping:
             before = self.plan, model.report
             plan = plan_swap(session, self.plan, model.name, location)
             with self._gate.change():  # Calls go on while the files are looked at.
                 try:
-                    with swapped(session, plan, model.name) as remarks:
+                    with swapping(session, plan, model.name) as remarks:
                         report = model_report(plan[model.name], remarks)
                         self.plan, model.report = plan, report
                 except BaseException:

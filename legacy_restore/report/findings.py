@@ -182,6 +182,7 @@ KINDS = _catalogue(
     _error("restore-failed", "TensorFlow failed, and no file is at fault"),
     _error("initializer-failed", "initialiser failed"),
     _error("swap-differs", "not what was restored before"),
+    _error("swap-half-done", "some weights are new, others old"),
     _error("checkpoint-exists", "there is a checkpoint already"),
     _error("save-failed", "the checkpoint could not be written"),
     _error("value-not-storable", "not what a checkpoint can hold"),

@@ -1,0 +1,187 @@
+"""Swapping a model tensor by tensor, where its old and new weights do not both fit.
+
+Everything is verified first, from the files, so that a damaged checkpoint changes
+nothing. Then each tensor is read, verified once more and assigned, before the next one
+is read; small ones go together. No old value is kept: when a file changes while it is
+read, or the machine fails, some variables have new values and others their old ones.
+That is said, and ``swap`` with another checkpoint, or the same once more, mends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+from legacy_restore import errors
+from legacy_restore.checkpoint import open_prefix
+from legacy_restore.graph.cast_findings import Casts, failure
+from legacy_restore.graph.converting import (
+    ConvertedModel,
+    converted_tensor,
+    current_values,
+    places_of,
+)
+from legacy_restore.graph.plan import GraphPlan, Opened
+from legacy_restore.graph.reading_order import units_of
+from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.refusals import refuse_if_changed
+from legacy_restore.graph.saver_operations import nothing_read
+from legacy_restore.graph.stored import StoredTensors
+from legacy_restore.graph.tf import tf
+from legacy_restore.planning.plan import Action, PlanRow
+from legacy_restore.report.findings import KINDS, Finding
+
+_AS_THEY_WERE = "the weights are as they were"
+
+# A session.run takes some time to prepare, whatever it assigns.
+_BATCH_BYTES = 16 << 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Place:
+    """Where one row is read and assigned: an output and an operation for each part."""
+
+    outputs: List[Any]
+    assignments: List[Any]
+
+
+@contextlib.contextmanager
+def swapped_by_tensors(
+    session: Any, plan: GraphPlan, name: str
+) -> Iterator[List[Finding]]:
+    """Assigns the weights of one model, one tensor after the other.
+
+    Nothing is put back if what is within fails.
+
+    Args:
+      session: The session.
+      plan: What ``plan_swap`` returned.
+      name: The model.
+
+    Yields:
+      What casts did to the values.
+
+    Raises:
+      RestoreError: The checkpoint is damaged or has values that do not fit, and the
+        weights are as they were; or it changed or could not be assigned meanwhile, and
+        the error says how many variables have new values.
+    """
+    rows = plan[name].rows_to(Action.RESTORE)
+    opened = plan.opened[name]
+    operations = plan.operations.models[name]
+    others = [one for model in plan.operations.models.values() for one in model.savers]
+    model = ConvertedModel(
+        plan[name], opened, plan.built[name].variables, operations.savers, others
+    )
+    refuse_if_changed({name: opened})
+    _verify(rows, opened)
+    remarks = _casts_of(rows, opened)
+    refuse_if_changed({name: opened})
+    done = 0
+    try:
+        with StoredTensors(opened) as stored:
+            for batch in _batches(rows):
+                _assign(session, model, batch, stored)
+                done += len(batch)
+        refuse_if_changed({name: opened})
+    except tf.errors.CancelledError:
+        raise  # The session was closed.
+    except (tf.errors.OpError, errors.LegacyRestoreError) as error:
+        raise _half_done(name, done, len(rows), error) from error
+    yield remarks
+
+
+def _verify(rows: Sequence[PlanRow], opened: Opened) -> None:
+    findings: List[Finding] = []
+    with open_prefix(opened.prefix) as checkpoint:
+        for row in rows:
+            try:
+                checkpoint.verify_tensor(str(row.key))
+            except errors.LegacyRestoreError as error:
+                own = Finding(KINDS["corrupt"], str(row.key), error.message)
+                findings += [
+                    dataclasses.replace(one, model=row.model)
+                    for one in error.findings or [own]
+                ]
+    if findings:
+        raise failure(findings, _AS_THEY_WERE)
+
+
+def _casts_of(rows: Sequence[PlanRow], opened: Opened) -> List[Finding]:
+    """Casts once before anything is assigned: an overflow has to be known by then."""
+    casts = Casts(_AS_THEY_WERE)
+    with StoredTensors(opened) as stored:
+        for row in rows:
+            if row.conversion is not None and row.conversion.is_cast:
+                casts.add(row, converted_tensor(row, stored, _AS_THEY_WERE))
+    casts.raise_if_any()
+    return casts.remarks
+
+
+def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
+    """Groups of rows: of small tensors many, else one; objects are never cut."""
+    batch: List[PlanRow] = []
+    size = 0
+    for unit in units_of(rows):
+        own = sum(_bytes_of(row) for row in unit)
+        if batch and size + own > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch += unit
+        size += own
+    if batch:
+        yield batch
+
+
+def _bytes_of(row: PlanRow) -> int:
+    return 0 if row.entry is None else row.entry.nbytes
+
+
+def _assign(
+    session: Any, model: ConvertedModel, batch: List[PlanRow], stored: StoredTensors
+) -> None:
+    merged = [row for row in batch if row.is_merged]
+    current = current_values(session, model, merged, _AS_THEY_WERE)
+    places = _places(model, batch)
+    feeds = nothing_read(model.others)
+    operations: Dict[Any, None] = {}
+    for row in batch:
+        name = row.variable.name
+        converted = converted_tensor(row, stored, _AS_THEY_WERE)
+        kept: Sequence[Any] = current.get(name, ())
+        old = kept or [None] * len(places[name].outputs)
+        for output, place, value in zip(places[name].outputs, places_of(row), old):
+            feeds[output] = converted.part(place, value)
+        operations.update(dict.fromkeys(places[name].assignments))
+    session.run(list(operations), feeds)
+
+
+def _places(model: ConvertedModel, batch: Sequence[PlanRow]) -> Dict[str, _Place]:
+    found = {row.variable.name: _Place([], []) for row in batch}
+    for output, name, assignment in _all_places(model):
+        if name in found:
+            found[name].outputs.append(output)
+            found[name].assignments.append(assignment)
+    return found
+
+
+def _all_places(model: ConvertedModel) -> Iterator[Tuple[Any, str, Any]]:
+    for saver in model.savers:
+        yield from zip(saver.read.outputs, saver.variables, saver.assignments)
+
+
+def _half_done(
+    name: str, done: int, total: int, error: Exception
+) -> errors.RestoreError:
+    message = error.message if isinstance(error, errors.LegacyRestoreError) else None
+    reason = message or reason_of(error)
+    finding = Finding(
+        KINDS["swap-half-done"],
+        name,
+        f"{done} of {total} variables have the values of the new checkpoint, and maybe "
+        f"some of the next: {reason}",
+        model=name,
+        hint="swap again, with this checkpoint or another; check() tells what changed",
+    )
+    return failure([finding], "some weights are new and others old")
