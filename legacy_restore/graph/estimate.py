@@ -71,4 +71,7 @@ def _wanted(one: Union[Model, LocationLike]) -> Wanted:
         scope=one.scope,
         rules=renames_of(one.rules),
         weights=one.weights,
+        only=one.partial.only,
+        exclude=one.partial.exclude,
+        cast=dict(one.partial.cast),
     )

@@ -161,6 +161,8 @@ def test_what_a_remapped_model_takes_is_estimated(kind, tmp_path):
     prefix = write(tmp_path / "m" / "ckpt", stored)
     rules = [lr.VocabularyRemap("emb", *files)]
     model = lr.Model("m", embedding(kind, len(NEW)), prefix, rules=rules)
+    halved = lr.Model("m", embedding(kind, 1), prefix, cast={".*": "float16"})
+    assert lr.estimate([halved]).weights == 2 * (len(OLD) * SIZE + 2)
     assert lr.estimate([model]).weights == 4 * (len(OLD) * SIZE + 2)
     assert lr.estimate(lr.plan([model])).weights == 4 * (len(NEW) * SIZE + 2)
 
