@@ -118,6 +118,11 @@ class RestoreOperations:
         """Returns the operations to run, all in one ``session.run``."""
         return [one for model in self.models.values() for one in model.assignments]
 
+    def reading_devices(self, name: str) -> List[str]:
+        """Returns the devices on which a model's files are read."""
+        savers = self.models[name].savers
+        return list(dict.fromkeys(one.read.device for one in savers))
+
     def feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, bytes]:
         """Returns what to feed so that each model is read from its prefix."""
         feeds: Dict[Any, bytes] = {}
@@ -297,10 +302,11 @@ def add_barrier(savers: Sequence[SaverOperations], operations: Sequence[Any]) ->
     """
     if not savers:
         return
-    tokens = [
-        tf.placeholder_with_default(one.token, None, "legacy_restore/read")
-        for one in savers
-    ]
+    tokens = []
+    for one in savers:
+        with tf.device(one.read.device):  # In a cluster the value would travel else.
+            token = tf.placeholder_with_default(one.token, None, "legacy_restore/read")
+        tokens.append(token)
     barrier = tf.group(*tokens, name="legacy_restore/all_read")
     gates = [gate for one in savers for item in one.objects for gate in item.gates]
     for operation in [*_assignments(operations), *gates]:

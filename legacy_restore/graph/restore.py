@@ -7,6 +7,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 
 from legacy_restore import errors
 from legacy_restore.graph.check import check_session
+from legacy_restore.graph.cluster import cluster_of, session_for, state_remarks
 from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.model import Model
@@ -31,6 +32,9 @@ def restore(
     connect: Optional[Mapping[str, str]] = None,
     config: Any = None,
     verify: str = "read",
+    target: Optional[str] = None,
+    state: Optional[str] = None,
+    timeout: Optional[float] = None,
 ) -> Restored:
     """Restores models into one new session: all of them, or none.
 
@@ -53,6 +57,17 @@ def restore(
       verify: ``"read"`` relies on the checksum that TensorFlow compares of each tensor
         while it reads; ``"session"`` also proves the variables before it returns, as
         ``check()`` does, and puts what it found into the report.
+      target: A task of a cluster of ``tf.compat.v1.train.Server``, such as
+        ``"grpc://host:2222"``, which makes the session; this process unless given. Each
+        variable is read from the files by the task that it is on.
+      state: Whose the variables in a cluster are: ``"isolated"``, this session's alone
+        (the default); ``"shared"``, those of all sessions, and refused if a variable of
+        that name has a value there already; ``"reset"``, shared after everything that
+        the cluster holds was cleared and the target's other sessions were closed. With
+        a ``config``, its ``isolate_session_state`` decides between the first two.
+      timeout: The seconds that a cluster has for each step, 300 unless given: to be
+        there, to read everything, and so on, also later for ``swap``, ``check``,
+        ``save`` and calls. After that, the tasks that do not answer are named.
 
     Returns:
       Graph and session, which live until ``close()``; a context manager.
@@ -66,6 +81,9 @@ def restore(
     """
     if verify not in _VERIFY:
         raise errors.UsageError(f'verify has to be "read" or "session", not {verify!r}')
+    if config is not None and not isinstance(config, tf.ConfigProto):
+        raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
+    cluster = cluster_of(target, config, state, timeout)
     started = time.monotonic()
     if isinstance(models, GraphPlan):
         if connect is not None:
@@ -76,12 +94,12 @@ def restore(
     refuse_unless_ok(plan)
     refuse_if_changed(plan.opened)
     planned = time.monotonic()
-    if config is not None and not isinstance(config, tf.ConfigProto):
-        raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
     plan.operations.prepare()
-    session = tf.Session(graph=plan.graph, config=config)
-    try:
-        remarks = check_devices(session, plan, config)
+    with session_for(plan, config, cluster) as session:
+        remarks = [
+            *state_remarks(cluster),
+            *check_devices(session, plan, config),
+        ]
         _read_and_assign(session, plan)
         # What was read is what was planned only if no file was replaced meanwhile.
         refuse_if_changed(plan.opened)
@@ -97,16 +115,16 @@ def restore(
             remarks=tuple(remarks),
         )
         return Restored(session, plan, report)
-    except BaseException:
-        session.close()
-        raise
 
 
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
     operations = plan.operations.restore_operations()
     if operations:
         models = [plan[name] for name in plan.operations.savers]
-        reading = Reading(models, plan.opened, _CONSEQUENCE)
+        devices = {
+            model.name: plan.operations.reading_devices(model.name) for model in models
+        }
+        reading = Reading(models, plan.opened, _CONSEQUENCE, devices)
         run_reads(session, reading, operations, plan.operations.feeds)
 
 

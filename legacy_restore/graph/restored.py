@@ -14,6 +14,7 @@ from legacy_restore.graph import calls
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
 from legacy_restore.graph.closing import closing_is
+from legacy_restore.graph.cluster_session import time_limited
 from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.plan import GraphPlan
@@ -212,7 +213,7 @@ class Restored(Mapping[str, RestoredModel]):
             report = model_report(plan[model.name])
             with self._gate.change():  # Calls go on while the files are looked at.
                 try:
-                    with swapped(session, plan, model.name):
+                    with time_limited(session), swapped(session, plan, model.name):
                         self.plan, model.report = plan, report
                 except BaseException:
                     self.plan, model.report = before
@@ -222,7 +223,8 @@ class Restored(Mapping[str, RestoredModel]):
     @contextlib.contextmanager
     def _used(self) -> Iterator[None]:
         """Keeps swaps out while the session is used."""
-        with closing_is(self._closed()), self._gate.use():
+        limit = time_limited(self._session)
+        with closing_is(self._closed()), self._gate.use(), limit:
             yield
 
     def _closed(self) -> errors.ClosedError:

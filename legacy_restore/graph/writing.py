@@ -9,6 +9,7 @@ from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.saver_operations import SaverOperations, texts_of
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec
+from legacy_restore.graph.write_operations import Written, make_write
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec, Part
 
@@ -22,12 +23,14 @@ class Writer:
       operation: The operation that writes.
       keys: The key of each variable, by its name in the graph.
       pieces: The parts of those that are partitioned, likewise.
+      devices: The devices that write; empty for one where any will do.
     """
 
     filename: Any
     operation: Any
     keys: Mapping[str, str]
     pieces: Mapping[str, Tuple[Part, ...]]
+    devices: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,21 +76,19 @@ def make_writer(
     """
     keys = names_without_scope(model)
     pieces = {variable.name: variable.pieces for variable in model.variables}
-    names: List[str] = []
-    slices: List[str] = []
-    tensors: List[Any] = []
+    written: List[Written] = []
     for one in savers:
-        names += [keys[name] for name in one.variables]
-        slices += texts_of(one.write.inputs[2])
-        tensors += one.write.inputs[3:]
+        slices = texts_of(one.write.inputs[2])
+        for name, part, tensor in zip(one.variables, slices, one.write.inputs[3:]):
+            written.append(Written(keys[name], part, tensor))
     for other in left:
-        names += [keys[other.name]] * len(other.parts)
-        slices += other.slices
-        tensors += [tf.identity(part) for part in other.parts]
+        for part, held in zip(other.slices, other.parts):
+            with tf.device(held.device):
+                written.append(Written(keys[other.name], part, tf.identity(held)))
     filename = tf.placeholder(tf.string, [], name="save_prefix")
-    operation = tf.raw_ops.SaveV2(
-        prefix=filename, tensor_names=names, shape_and_slices=slices, tensors=tensors
-    )
+    operation, devices = make_write(filename, written)
     saved = [name for one in savers for name in one.variables]
     saved += [other.name for other in left]
-    return Writer(filename, operation, {name: keys[name] for name in saved}, pieces)
+    return Writer(
+        filename, operation, {name: keys[name] for name in saved}, pieces, devices
+    )
