@@ -33,6 +33,10 @@ STATES = ("isolated", "shared", "reset")
 TIMEOUT = 300.0
 """The seconds that a step may take unless the caller says how many."""
 
+_THERE = {
+    "shared": "the cluster has such names; nothing was changed",
+    "reset": "the cluster was cleared, and has such names again; no session was left",
+}
 _TARGET = re.compile(r"[A-Za-z][A-Za-z0-9+]*://\S+")
 
 
@@ -125,10 +129,8 @@ def session_for(
     session = _connected(plan, cluster)
     try:
         with time_limited(session):
-            if cluster.state == "shared":
-                cluster_state.refuse_names_there(
-                    session, plan, "the cluster has such names; nothing was changed"
-                )
+            if cluster.state != "isolated":
+                cluster_state.refuse_names_there(session, plan, _THERE[cluster.state])
     except BaseException:
         session.close()
         raise

@@ -25,7 +25,6 @@ from legacy_restore.report.findings import KINDS, Finding
 _log = logging.getLogger("legacy_restore")
 
 _CLEAN_SECONDS = 10.0
-_DEFAULT_CONTAINER = "localhost"
 _RESOURCE_TABLES = frozenset(
     ["HashTableV2", "MutableHashTableV2", "MutableHashTableOfTensorsV2"]
 )
@@ -50,9 +49,9 @@ def state_operations(plan: GraphPlan) -> Dict[str, List[Any]]:
 
 
 def containers_of(operations: Iterable[Any]) -> List[str]:
-    """Returns the containers in which operations keep their state."""
+    """Returns the containers of their own in which operations keep their state."""
     found = {one.get_attr("container").decode() for one in operations}
-    return sorted(one or _DEFAULT_CONTAINER for one in found | {""})
+    return sorted(found - {""})
 
 
 def names_there(session: ClusterSession, plan: GraphPlan) -> List[Finding]:
@@ -142,14 +141,18 @@ def clear(target: str, containers: Sequence[str], timeout: float) -> None:
 
     Args:
       target: The task that is told to.
-      containers: The containers to clear.
+      containers: The containers to clear besides that which each task has from the
+        start. It is called like the job, and only an empty list means it in all tasks
+        (``DeviceMgr.ClearContainers``).
       timeout: The seconds that it may take.
 
     Raises:
       tf.errors.OpError: A task does not answer.
     """
     config = limited_config(None, timeout)
-    tf.Session.reset(target, list(containers), config)
+    tf.Session.reset(target, None, config)
+    if containers:
+        tf.Session.reset(target, list(containers), config)
 
 
 def take_away(session: ClusterSession, plan: GraphPlan) -> List[Finding]:

@@ -66,6 +66,7 @@ def own_cluster(servers, tmp_path):
 def soon(monkeypatch):
     """Asks silent tasks, and closes, for a second only."""
     monkeypatch.setattr(cluster_session, "_ASK_SECONDS", 1.0)
+    monkeypatch.setattr(cluster_session, "_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(cluster_session, "_CLOSE_SECONDS", 1.0)
     monkeypatch.setattr(cluster_state, "_CLEAN_SECONDS", 1.0)
 
@@ -257,11 +258,18 @@ def test_a_reset_clears_what_the_cluster_holds(kind, cluster, tmp_path):
 def test_a_lookup_table_that_is_there_is_refused(cluster, tmp_path):
     def build():
         with tf.device("/job:ps/task:0"):
-            table = tf.lookup.StaticHashTable(
-                tf.lookup.KeyValueTensorInitializer(["a"], [1]), 0
+            # Those of tf.lookup have names of their own in each graph.
+            table = tf.raw_ops.HashTableV2(
+                key_dtype=tf.string, value_dtype=tf.int32, shared_name="words"
             )
-            tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, table.initializer)
-            found = table.lookup(tf.constant(["a"]))
+            keys = tf.constant(["a"])
+            fill = tf.raw_ops.InitializeTableV2(
+                table_handle=table, keys=keys, values=[1]
+            )
+            tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, fill)
+            found = tf.raw_ops.LookupTableFindV2(
+                table_handle=table, keys=keys, default_value=0
+            )
         return {"found": found, **linear("resource")()}
 
     prefix = write(tmp_path / "model.ckpt", linear_values())
@@ -491,8 +499,9 @@ def before_reading(monkeypatch, function):
         yield
 
 
-@pytest.mark.parametrize("state", ["isolated", "shared"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    ("number", "state"), [(signal.SIGKILL, "shared"), (signal.SIGSTOP, "isolated")]
+)
 def test_a_task_that_dies_during_the_restore_is_named(
     kind, own_cluster, tmp_path, monkeypatch, soon, number, state
 ):
