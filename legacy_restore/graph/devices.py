@@ -58,10 +58,17 @@ def check_devices(session: Any, plan: GraphPlan, config: Any) -> Tuple[Finding, 
     }
     is_soft = config is not None and config.allow_soft_placement
     judge = _substituted if is_soft else _missing
-    findings = [
-        judge(request, devices)
+    absent = [
+        request
         for request in device_requests(plan.graph, owners)
         if not any(matches(request.device, one) for one in devices)
+    ]
+    # What reads and writes a model's variables is in their task.
+    tasks = {task_of(one.device) for one in absent if one.model is not None}
+    findings = [
+        judge(request, devices)
+        for request in absent
+        if request.model is not None or task_of(request.device) not in tasks - {""}
     ]
     refusing = errors_of(findings)
     if refusing:

@@ -20,7 +20,7 @@ def refuse_finalized(graph: Any, subject: str, hint: str) -> None:
 
     Args:
       graph: The graph.
-      subject: What is to be restored, for the finding.
+      subject: What takes operations, for the finding.
       hint: What the caller has to do before the graph is finalised.
 
     Raises:
@@ -31,7 +31,7 @@ def refuse_finalized(graph: Any, subject: str, hint: str) -> None:
     finding = Finding(
         KINDS["graph-finalized"],
         subject,
-        "its restore operations are not there yet, and cannot be added any more",
+        "it takes operations that are not there yet, and none can be added any more",
         hint=hint,
     )
     raise errors.RestoreError(

@@ -25,8 +25,8 @@ class Kept:
     """What is to be kept.
 
     Attributes:
-      savers: The Savers that restore the variables.
-      others: Those of the models that are restored behind the same barrier.
+      savers: What restores the variables.
+      others: What restores the models that are restored behind the same barrier.
       variables: The variables, by name.
       without_value: The names of parts that are known to have no value yet.
     """
@@ -51,20 +51,20 @@ def values_kept(session: Any, kept: Kept) -> Iterator[None]:
       RestoreError: A value cannot be kept, and nothing was done; or it could not be put
         back.
     """
-    outputs = _parts_read(kept)
-    values = read_parts(session, [part for part, _ in outputs])
+    read = _parts_read(kept)
+    values = read_parts(session, [one.variable for one in read])
     known = [
         # What a session gives of a ref variable may be the variable's own memory.
-        (part, output, value if is_resource(part) else copied(value))
-        for (part, output), value in zip(outputs, values)
+        (one, value if is_resource(one.variable) else copied(value))
+        for one, value in zip(read, values)
         if value is not None
     ]
-    _check_shapes([(part, value) for part, _, value in known])
+    _check_shapes(known)
     try:
         yield
     except BaseException as error:
         try:
-            _put_back(session, kept, [(output, value) for _, output, value in known])
+            _put_back(session, kept, known)
         except Exception as another:
             raise errors.RestoreError(
                 f"{error}\n\n  and the values before it could not be put back: "
@@ -73,42 +73,47 @@ def values_kept(session: Any, kept: Kept) -> Iterator[None]:
         raise
 
 
-def _parts_read(kept: Kept) -> List[Tuple[Any, Any]]:
-    """Each part of the variables with the output that is read for it."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _PartRead:
+    """A ``tf.Variable``, what is read for it, and the operation that assigns that."""
+
+    variable: Any
+    output: Any
+    assignment: Any
+
+
+def _parts_read(kept: Kept) -> List[_PartRead]:
     found = []
     for saver in kept.savers:
-        parts = {
-            name: iter(kept.variables[name].parts)
-            for name in saver.variables
-            if name in kept.variables
-        }
-        for name, output in zip(saver.variables, saver.read.outputs):
-            if name in parts:
-                found.append((next(parts[name]), output))
-    return [one for one in found if one[0].op.name not in kept.without_value]
+        outputs = zip(saver.targets, saver.read.outputs, saver.assignments)
+        for name, (variable, output, assignment) in zip(saver.variables, outputs):
+            if name in kept.variables:
+                found.append(_PartRead(variable, output, assignment))
+    return [one for one in found if one.variable.op.name not in kept.without_value]
 
 
-def _check_shapes(values: Sequence[Tuple[Any, Any]]) -> None:
+def _check_shapes(values: Sequence[Tuple[_PartRead, Any]]) -> None:
     findings = [
         Finding(
             KINDS["shape-mismatch"],
-            part.op.name,
+            one.variable.op.name,
             "its value was given another shape, and could not be put back",
-            expected=str(part.shape),
+            expected=str(one.variable.shape),
             found=str(value.shape),
         )
-        for part, value in values
-        if not part.shape.is_compatible_with(value.shape)
+        for one, value in values
+        if not one.variable.shape.is_compatible_with(value.shape)
     ]
     if findings:
         text = "the values cannot be kept meanwhile; nothing was changed"
         raise errors.RestoreError(refusal_text(text, findings), findings=findings)
 
 
-def _put_back(session: Any, kept: Kept, values: Sequence[Tuple[Any, Any]]) -> None:
+def _put_back(
+    session: Any, kept: Kept, values: Sequence[Tuple[_PartRead, Any]]
+) -> None:
     if not values:
         return
     feeds = nothing_read([*kept.savers, *kept.others])
-    feeds.update(values)
-    assignments = [kept.savers[0].assignment_of(output) for output, _ in values]
-    session.run(assignments, feeds)
+    feeds.update((one.output, value) for one, value in values)
+    session.run([one.assignment for one, _ in values], feeds)

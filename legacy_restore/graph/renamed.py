@@ -7,7 +7,7 @@ among its operations, all of them wait for what they get.
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from legacy_restore import errors
 from legacy_restore.graph.saveables import OwnedSaveable
@@ -21,9 +21,7 @@ class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]
 
     Attributes:
       owned: The object.
-      gates: The operations that hand over what was read; everything that restores the
-        object waits for them. None before a Saver took it.
-      restored: What restores the object; None before a Saver took it.
+      restored: What restores the object; None before ``restore`` made it.
     """
 
     def __init__(self, owned: OwnedSaveable, keys: Mapping[str, str]) -> None:
@@ -37,7 +35,6 @@ class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]
         ]
         super().__init__(saveable.op, specs, saveable.name)
         self.owned = owned
-        self.gates: List[Any] = []
         self.restored: Any = None
 
     @property
@@ -47,6 +44,8 @@ class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]
 
     def restore(self, restored_tensors: Sequence[Any], restored_shapes: Any) -> Any:
         """Makes the operations that restore the object.
+
+        All of them wait for what waits here already, and for what was read.
 
         Args:
           restored_tensors: What was read.
@@ -59,9 +58,8 @@ class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]
         for tensor in restored_tensors:
             with tf.device(tensor.device):
                 gated.append(tf.identity(tensor, name="legacy_restore/gate"))
-        self.gates = [tensor.op for tensor in gated]
         try:
-            with tf.control_dependencies(self.gates):
+            with tf.control_dependencies(gated):
                 self.restored = self.owned.saveable.restore(gated, restored_shapes)
             with tf.control_dependencies([self.restored]):  # As a Saver will do.
                 pass

@@ -120,7 +120,7 @@ def restore(
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
     operations = plan.operations.restore_operations()
     if operations:
-        models = [plan[name] for name in plan.operations.savers]
+        models = [plan[name] for name in plan.operations.restored_models]
         devices = {
             model.name: plan.operations.reading_devices(model.name) for model in models
         }

@@ -37,17 +37,9 @@ class RestoredModel:
       variables: The ``tf.Variable`` objects that the builder created, in that order;
         of a partitioned variable its parts.
       report: What was restored, or swapped in last.
-      saver: A ``tf.compat.v1.train.Saver`` over the restored variables under the
-        checkpoint's own keys, or None for a model that restores none; of variables
-        that share a key (averages of a training graph) it has the first. It saves; its
-        ``restore`` works only where there is one model, as every assignment waits for
-        the reads of all: ``swap`` is for that. Where TensorFlow executes eagerly, it
-        works only inside of ``with restored.graph.as_default()``.
     """
 
-    def __init__(
-        self, owner: Restored, built: BuiltModel, report: ModelReport, saver: Any
-    ) -> None:
+    def __init__(self, owner: Restored, built: BuiltModel, report: ModelReport) -> None:
         """Wraps a model of a restored session; ``restored[name]`` gives it."""
         self._owner = owner
         self._built = built
@@ -61,7 +53,22 @@ class RestoredModel:
             part for owned in built.variables.values() for part in owned.parts
         ]
         self.report = report
-        self.saver = saver
+
+    @property
+    def saver(self) -> Any:
+        """A ``tf.compat.v1.train.Saver`` over the restored variables, or None.
+
+        It has the checkpoint's own keys; of variables that share a key (averages of a
+        training graph) it has the first. None for a model that restores nothing. It is
+        made when it is first asked for, which adds its operations to the graph:
+        restoring, swapping and saving take none. Where TensorFlow executes eagerly, it
+        works only inside of ``with restored.graph.as_default()``. ``swap`` checks what
+        its ``restore`` does not.
+
+        Raises:
+          RestoreError: It is not made yet, and the graph is finalised.
+        """
+        return self._owner.plan.operations.saver(self.name)
 
     @property
     def required_inputs(self) -> List[str]:
@@ -176,9 +183,8 @@ class Restored(Mapping[str, RestoredModel]):
         self.plan = plan
         self.report = report
         self.graph = plan.graph
-        savers = plan.operations.savers
         self._models = {
-            name: RestoredModel(self, built, report.models[name], savers.get(name))
+            name: RestoredModel(self, built, report.models[name])
             for name, built in plan.built.items()
         }
 

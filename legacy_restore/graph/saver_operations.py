@@ -1,40 +1,47 @@
-"""The operations of one ``tf.compat.v1.train.Saver``, found once in its graph."""
+"""The operations that read some variables of a model, and assign what was read.
+
+They are those that a ``tf.compat.v1.train.Saver`` makes (``BaseSaverBuilder`` in
+``tensorflow/python/training/saver.py``), made without one: a Saver takes longer to make
+its operations than it takes to restore thousands of small variables.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, Mapping, Tuple
 
 import numpy as np
 
 from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.tf import tf
 
-ASSIGNMENTS = frozenset(["Assign", "AssignVariableOp"])
-"""The types of the operations that assign a variable."""
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SaverOperations:
-    """The operations of one Saver.
+    """What is read by one ``RestoreV2``, and where it goes.
 
     Attributes:
-      saver: The Saver.
-      filename: The tensor that takes the prefix.
+      filename: The tensor that takes the prefix; all of a model's have one.
       read: The operation that reads, ``RestoreV2``.
-      write: The operation that writes, ``SaveV2``.
       assign: The operation that runs all assignments.
       variables: The name of the variable that each of the read's outputs is a value
         of, or a part of one.
+      assignments: The operation that assigns each of the read's outputs, in that order.
+      targets: What each of the outputs is assigned to: a ``tf.Variable``, or None for a
+        tensor of a saveable object.
+      values: The tensors to save, in that order.
+      slices: Which part of a whole each of them is, as ``SaveV2`` takes it.
       objects: The saveable objects among what it saves and restores.
     """
 
-    saver: Any
     filename: Any
     read: Any
-    write: Any
     assign: Any
     variables: Tuple[str, ...]
+    assignments: Tuple[Any, ...]
+    targets: Tuple[Any, ...]
+    values: Tuple[Any, ...] = ()
+    slices: Tuple[str, ...] = ()
     objects: Tuple[RenamedSaveable, ...] = ()
 
     @property
@@ -63,23 +70,7 @@ class SaverOperations:
         value: np.ndarray = np.full([size or 0 for size in sizes], nothing, dtype)
         return value
 
-    def assignment_of(self, output: Any) -> Any:
-        """Returns the operation that assigns what was read of a variable."""
-        found = list(output.consumers())
-        for operation in found:  # It grows by what stands between the two.
-            if operation.type in ASSIGNMENTS:
-                return operation
-            found += [one for made in operation.outputs for one in made.consumers()]
-        raise AssertionError(f"{output.name} is assigned to no variable")
-
 
 def nothing_read(savers: Iterable[SaverOperations]) -> Dict[Any, Any]:
-    """Returns what to feed so that the barrier waits for no read of some Savers."""
+    """Returns what to feed so that the barrier waits for no read of some of them."""
     return {one.token: one.no_value() for one in savers}
-
-
-def texts_of(constant: Any) -> List[str]:
-    """Returns the texts of a constant of the graph."""
-    # tf.get_static_value would forbid to feed the tensor from then on.
-    values = tf.make_ndarray(constant.op.get_attr("value"))
-    return [value.decode() for value in values]

@@ -18,11 +18,7 @@ from legacy_restore.graph.closing import closing_is
 from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.kept import Kept, values_kept
-from legacy_restore.graph.operations import (
-    ModelOperations,
-    add_barrier,
-    make_savers,
-)
+from legacy_restore.graph.operations import ModelOperations
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
 from legacy_restore.graph.reasons import reason_of
@@ -33,6 +29,7 @@ from legacy_restore.graph.refusals import (
     refuse_unless_ok,
 )
 from legacy_restore.graph.reports import ModelReport, model_report
+from legacy_restore.graph.restore_graph import Restorable, entered, make_savers
 from legacy_restore.graph.saveable_values import has_entries, objects_kept
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
 from legacy_restore.graph.table_findings import with_table_findings
@@ -267,14 +264,10 @@ def _make(
     plan: ModelPlan,
     restored: Tuple[str, ...],
 ) -> _ScopeOperations:
-    before = len(graph.get_operations())
-    model = ModelOperations(make_savers(graph, plan, variables, saveables), writer=None)
-    with graph.as_default(), graph.control_dependencies(None), graph.device(None):
-        add_barrier(model.savers, graph.get_operations()[before:])
-        with graph.name_scope("legacy_restore/has_value"):
-            has_value = {
-                name: _has_value(part) for name, part in _parts(variables).items()
-            }
+    savers = make_savers(graph, [Restorable(plan, variables, saveables)])
+    model = ModelOperations(savers[plan.name], writer=None)
+    with entered(graph, ""), tf.name_scope("legacy_restore/has_value"):
+        has_value = {name: _has_value(part) for name, part in _parts(variables).items()}
     return _ScopeOperations(restored, model, has_value)
 
 

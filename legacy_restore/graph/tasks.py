@@ -46,10 +46,10 @@ def grouped_by_task(
       devices: The device of each.
 
     Returns:
-      Pairs of the task and its items, in the order of the items. As a device the task
-      is enough: ``RestoreV2`` and ``SaveV2`` run on CPUs alone.
+      Pairs of the device that reads or writes, always a CPU, and its items, in the
+      order of the items.
     """
     groups: Dict[str, List[Item]] = {}
     for item, device in zip(items, devices):
-        groups.setdefault(task_of(device), []).append(item)
+        groups.setdefault(f"{task_of(device)}/device:CPU:0", []).append(item)
     return list(groups.items())

@@ -121,6 +121,23 @@ def is_resource(variable: Any) -> bool:
     return bool(variable.op.type == _RESOURCE_TYPE)
 
 
+def value_of(variable: Any) -> Any:
+    """Returns a tensor of the value that a ``tf.Variable`` has when it is run.
+
+    Of a resource variable that is an operation that its builder made, if there is one
+    that waits for nothing else: thousands of new ones take longer than a restore.
+    """
+    if not is_resource(variable):
+        return variable.op.outputs[0]
+    for operation in variable.handle.consumers():
+        if operation.type == "ReadVariableOp" and not operation.control_inputs:
+            return operation.outputs[0]
+    with tf.device(variable.device):
+        return tf.raw_ops.ReadVariableOp(
+            resource=variable.handle, dtype=variable.dtype.base_dtype
+        )
+
+
 def slice_spec(variable: Any) -> str:
     """Returns which part of a whole a variable is, as ``SaveV2`` takes it."""
     info = _slice_info(variable)

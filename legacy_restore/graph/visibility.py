@@ -24,7 +24,7 @@ from legacy_restore.report.refusal import refusal_text
 _COMPARED_BYTES = 256 << 20
 _HINT = "a path that leads every task to the same files, such as that of a shared disk"
 
-_Fingerprint = Tuple[int, int]
+_HERE = "/device:CPU:0"
 
 
 def refuse_unseen(
@@ -158,7 +158,7 @@ def _seen(
     with graph.as_default():
         found = {}
         for device, paths in wanted.items():
-            with tf.device(device or None):
+            with tf.device(device):
                 found[device] = tf.io.matching_files(tf.constant(list(paths)))
     values = _run(session, graph, found)
     return {
@@ -174,11 +174,11 @@ def _others(
     places = [(device, path) for device, paths in compared.items() for path in paths]
     graph, fingerprints = _fingerprints(places)
     found = _run(session, graph, fingerprints)
-    own = [("", path) for path in sorted({path for _, path in places})]
+    own = [(_HERE, path) for path in sorted({path for _, path in places})]
     here_graph, here = _fingerprints(own)
     with tf.Session(graph=here_graph) as local:
         expected = local.run(here) if own else {}
-    return [place for place in places if found[place] != expected["", place[1]]]
+    return [place for place in places if found[place] != expected[_HERE, place[1]]]
 
 
 def _fingerprints(
@@ -188,7 +188,7 @@ def _fingerprints(
     found = {}
     with graph.as_default():
         for device, path in places:
-            with tf.device(device or None):
+            with tf.device(device):
                 contents = tf.io.read_file(path)
                 found[device, path] = (
                     tf.strings.length(contents),

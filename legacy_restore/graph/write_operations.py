@@ -45,11 +45,11 @@ def make_write(filename: Any, written: Sequence[Written]) -> Tuple[Any, Sequence
         return _save(devices[0], filename, groups[0][1]), devices
     parts = []
     for number, (device, group) in enumerate(groups):
-        with tf.device(device or None):
+        with tf.device(device):
             part = tf.strings.join([filename, f"_temp/part-{number}-of-{len(groups)}"])
         with tf.control_dependencies([_save(device, part, group)]):
             parts.append(tf.identity(part))
-    with tf.device(devices[0] or None):
+    with tf.device(devices[0]):
         join = tf.raw_ops.MergeV2Checkpoints(
             checkpoint_prefixes=tf.stack(parts), destination_prefix=filename
         )
@@ -57,7 +57,7 @@ def make_write(filename: Any, written: Sequence[Written]) -> Tuple[Any, Sequence
 
 
 def _save(device: str, filename: Any, group: Sequence[Written]) -> Any:
-    with tf.device(device or None):
+    with tf.device(device):
         return tf.raw_ops.SaveV2(
             prefix=filename,
             tensor_names=[one.key for one in group],

@@ -1,4 +1,4 @@
-"""The operation that writes a model: what its Savers write, and what they leave."""
+"""The operation that writes a model: what its restore reads, and what that leaves."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.saver_operations import SaverOperations, texts_of
+from legacy_restore.graph.saver_operations import SaverOperations
 from legacy_restore.graph.tf import tf
-from legacy_restore.graph.variables import OwnedVariable, slice_spec
+from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
 from legacy_restore.graph.write_operations import Written, make_write
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec, Part
@@ -23,7 +23,7 @@ class Writer:
       operation: The operation that writes.
       keys: The key of each variable, by its name in the graph.
       pieces: The parts of those that are partitioned, likewise.
-      devices: The devices that write; empty for one where any will do.
+      devices: The devices that write.
     """
 
     filename: Any
@@ -35,16 +35,16 @@ class Writer:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Left:
-    """What a writer writes besides what Savers do: a variable, or another tensor.
+    """What a writer writes besides what is restored: a variable, or another tensor.
 
     Attributes:
       name: The name of its row.
-      parts: The variable in parts, or the one tensor.
+      values: The value of the variable in parts, or the one tensor.
       slices: Which part of the whole each of them is.
     """
 
     name: str
-    parts: Tuple[Any, ...]
+    values: Tuple[Any, ...]
     slices: Tuple[str, ...]
 
 
@@ -53,10 +53,11 @@ def left_over(
     variables: Mapping[str, OwnedVariable],
     saveables: Mapping[str, OwnedSaveable],
 ) -> Left:
-    """Returns what to write of a variable or a tensor that no Saver saves."""
+    """Returns what to write of a variable or a tensor that no restore reads."""
     if name in variables:
         parts = variables[name].parts
-        return Left(name, parts, tuple(slice_spec(part) for part in parts))
+        values = tuple(value_of(part) for part in parts)
+        return Left(name, values, tuple(slice_spec(part) for part in parts))
     owned = saveables[name]
     place = [row.name for row in owned.rows].index(name)
     return Left(name, (owned.tensors[place],), ("",))
@@ -67,28 +68,27 @@ def make_writer(
     left: Sequence[Left],
     model: ModelSpec,
 ) -> Writer:
-    """Adds one operation that writes all: what Savers write, and what is left of it.
+    """Adds one operation that writes all: what is restored, and what is left of it.
 
     Args:
-      savers: The model's Savers.
-      left: What none of them saves.
+      savers: What restores the model.
+      left: What none of that restores.
       model: The model; it says what its variables are called without its scope.
     """
     keys = names_without_scope(model)
     pieces = {variable.name: variable.pieces for variable in model.variables}
     written: List[Written] = []
     for one in savers:
-        slices = texts_of(one.write.inputs[2])
-        for name, part, tensor in zip(one.variables, slices, one.write.inputs[3:]):
-            written.append(Written(keys[name], part, tensor))
+        names = [keys[name] for name in one.variables]
+        written += map(Written, names, one.slices, one.values)
     for other in left:
-        for part, held in zip(other.slices, other.parts):
-            with tf.device(held.device):
-                written.append(Written(keys[other.name], part, tf.identity(held)))
+        key = keys[other.name]
+        written += [
+            Written(key, part, value) for part, value in zip(other.slices, other.values)
+        ]
     filename = tf.placeholder(tf.string, [], name="save_prefix")
     operation, devices = make_write(filename, written)
     saved = [name for one in savers for name in one.variables]
     saved += [other.name for other in left]
-    return Writer(
-        filename, operation, {name: keys[name] for name in saved}, pieces, devices
-    )
+    of_names = {name: keys[name] for name in saved}
+    return Writer(filename, operation, of_names, pieces, devices)

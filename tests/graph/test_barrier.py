@@ -78,7 +78,7 @@ def test_every_assignment_waits_for_every_read(kind, prefixes):
     ]
     plan = lr.plan(models)
     before = len(plan.graph.get_operations())
-    assert len(plan.operations.savers) == 4
+    assert len(plan.operations.models) == 4
     made = plan.graph.get_operations()[before:]
     reads = {one for one in made if one.type == "RestoreV2"}
     assigns = [one for one in made if one.type in ("Assign", "AssignVariableOp")]

@@ -11,6 +11,7 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.graph import cluster_session, cluster_state
 from legacy_restore.graph import restore as restore_lib
+from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.tf import tf
 from tests.graph import clusters
 from tests.graph.helpers import (
@@ -546,3 +547,58 @@ def test_a_job_that_the_cluster_does_not_have_is_named(kind, cluster, tmp_path):
     with pytest.raises(errors.RestoreError) as caught:
         lr.restore([model])
     assert "target=" in only(caught.value.findings, "device-missing").hint
+
+
+# Where it is read and written.
+
+
+def test_every_part_is_read_and_written_by_the_task_that_holds_it(
+    kind, cluster, tmp_path
+):
+    model = spread_model(cluster, kind, tmp_path)
+    plan = lr.plan([model])
+    with lr.restore(plan, target=cluster.target) as restored:
+        operations = plan.operations
+        wanted = operations.restore_operations()
+        feeds = operations.feeds({"m": model.checkpoint})
+        reads = ran(restored.session, wanted, feeds)
+        assert reads["RestoreV2"] == {"/job:ps/task:0", "/job:ps/task:1"}
+        [assignment] = {"Assign", "AssignVariableOp"} & set(reads)
+        assert reads[assignment] == {"/job:ps/task:0", "/job:ps/task:1"}
+        writer = operations.models["m"].writer
+        prefix = os.fsencode(str(tmp_path / "written"))
+        writes = ran(restored.session, writer.operation, {writer.filename: prefix})
+        assert writes["SaveV2"] == {"/job:ps/task:0", "/job:ps/task:1"}
+        travelled = [
+            tensor
+            for tensor in edges_between_tasks(restored.graph)
+            if tensor.dtype.base_dtype == tf.float32 and "legacy_restore" in tensor.name
+        ]
+        assert travelled == []
+
+
+def ran(session, fetches, feeds):
+    """The tasks on which operations of each type ran in one step."""
+    options = tf.RunOptions(
+        trace_level=tf.RunOptions.FULL_TRACE, output_partition_graphs=True
+    )
+    metadata = tf.RunMetadata()
+    session.run(fetches, feeds, options=options, run_metadata=metadata)
+    found = {}
+    for graph in metadata.partition_graphs:
+        for node in graph.node:
+            task = node.device.partition("/device:")[0].replace("/replica:0", "")
+            found.setdefault(node.op, set()).add(task)
+    return found
+
+
+def edges_between_tasks(graph):
+    """The tensors that are used by another task than makes them."""
+    return [
+        tensor
+        for operation in graph.get_operations()
+        for tensor in operation.inputs
+        if operation.device
+        and tensor.device
+        and task_of(operation.device) != task_of(tensor.device)
+    ]

@@ -77,7 +77,7 @@ def test_a_saver_made_by_the_restore_is_one_that_stock_tensorflow_can_use(
     prefix = write(tmp_path / "m", linear_values())
     plan = lr.plan([lr.Model("m", linear(kind), prefix)])
     with plan.graph.as_default(), tf.Session(graph=plan.graph) as session:
-        plan.operations.savers["m"].restore(session, prefix)
+        plan.operations.saver("m").restore(session, prefix)
         found = session.run({one.op.name[2:]: one for one in tf.global_variables()})
     assert_same(found, linear_values())
 

@@ -180,7 +180,7 @@ def test_whatever_restores_an_object_waits_for_every_read(kind, tmp_path):
     ]
     plan = lr.plan(models)
     before = len(plan.graph.get_operations())
-    assert len(plan.operations.savers) == 2
+    assert len(plan.operations.models) == 2
     made = plan.graph.get_operations()[before:]
     reads = {one.name for one in made if one.type == "RestoreV2"}
     imports = [one for one in made if one.type == "LookupTableImportV2"]

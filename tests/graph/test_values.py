@@ -5,12 +5,13 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.graph.kept import Kept, values_kept
-from legacy_restore.graph.operations import add_barrier
-from legacy_restore.graph.saver_operations import SaverOperations, texts_of
+from legacy_restore.graph.restore_graph import Restorable, make_savers
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import read_parts
-from legacy_restore.graph.variables import OwnedVariable
+from legacy_restore.graph.variables import OwnedVariable, describe, static_shape
+from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from tests.graph.helpers import assert_same, ids
+from tests.planning.specs import entry
 
 
 class Cancelled(BaseException):
@@ -31,24 +32,19 @@ def variables(kind, *starts):
 
 
 def kept_of(made):
-    """What keeps variables: a Saver's operations, behind a barrier."""
-    graph = tf.get_default_graph()
-    before = len(graph.get_operations())
-    saver = tf.train.Saver({one.op.name: one for one in made})
-    operations = graph.get_operations()[before:]
-    by_type = {one.type: one for one in operations}
-    keys = tuple(texts_of(by_type["RestoreV2"].inputs[1]))
-    saver_operations = SaverOperations(
-        saver=saver,
-        filename=saver.saver_def.filename_tensor_name,
-        read=by_type["RestoreV2"],
-        write=by_type["SaveV2"],
-        assign=graph.get_operation_by_name(saver.saver_def.restore_op_name),
-        variables=keys,
+    """What keeps variables: the operations that restore them."""
+    owned = {
+        one.op.name: OwnedVariable(one.op.name, (one,), static_shape(one.shape))
+        for one in made
+    }
+    specs = [describe(one, "", set(), set()) for one in owned.values()]
+    rows = tuple(
+        PlanRow("m", spec, Action.RESTORE, entry(spec.name, dtype=spec.dtype))
+        for spec in specs
     )
-    add_barrier([saver_operations], operations)
-    owned = {one.op.name: OwnedVariable(one.op.name, (one,), None) for one in made}
-    return Kept([saver_operations], [], owned)
+    plan = ModelPlan("m", "", None, None, "", rows, ())
+    savers = make_savers(tf.get_default_graph(), [Restorable(plan, owned, {})])
+    return Kept(savers["m"], [], owned)
 
 
 def test_a_variable_without_a_value_is_told_from_others(kind, session):

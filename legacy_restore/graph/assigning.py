@@ -1,0 +1,49 @@
+"""Operations that assign variables, made as cheaply as TensorFlow permits.
+
+``tf.assign`` and ``tf.raw_ops`` look up, convert and colocate what is known already;
+that takes most of the time of restoring thousands of small variables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from legacy_restore.graph.tf import tf
+from legacy_restore.graph.variables import is_resource
+
+
+def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
+    """Adds the operation that assigns a variable, and returns it.
+
+    It stands where the variable does, and waits for what the graph's control
+    dependencies say.
+
+    Args:
+      graph: The graph, the default one.
+      variable: A ``tf.Variable``.
+      value: A tensor of its dtype.
+    """
+    dtype = variable.dtype.base_dtype
+    name = graph.unique_name("assign")
+    with graph.device(variable.device or None):
+        if is_resource(variable):
+            return graph.create_op(
+                "AssignVariableOp",
+                [variable.handle, value],
+                [],
+                name=f"{name}/",
+                attrs={"dtype": tf.AttrValue(type=dtype.as_datatype_enum)},
+            )
+        reference = variable.op.outputs[0]
+        return graph.create_op(
+            "Assign",
+            [reference, value],
+            [reference.dtype],
+            input_types=[reference.dtype, dtype],
+            name=f"{name}/",
+            attrs={
+                "T": tf.AttrValue(type=dtype.as_datatype_enum),
+                # As a Saver has it: any shape will do where the variable has none.
+                "validate_shape": tf.AttrValue(b=reference.shape.is_fully_defined()),
+            },
+        )
