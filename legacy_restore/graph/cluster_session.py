@@ -91,12 +91,12 @@ class ClusterSession(tf.Session):  # type: ignore[misc]
     @contextlib.contextmanager
     def limited(self) -> Iterator[None]:
         """Limits the steps that this thread runs within."""
-        before = getattr(self._limits, "seconds", None)
-        self._limits.seconds = self.timeout
+        before = getattr(self._limits, "apply", False)
+        self._limits.apply = True
         try:
             yield
         finally:
-            self._limits.seconds = before
+            self._limits.apply = before
 
     def run(
         self,
@@ -110,9 +110,10 @@ class ClusterSession(tf.Session):  # type: ignore[misc]
         Raises:
           RestoreError: Inside of ``limited``: a task does not answer.
         """
-        seconds = getattr(self._limits, "seconds", None)
-        if seconds is None or options is not None:
+        is_limited = getattr(self._limits, "apply", False)
+        if not is_limited or options is not None:
             return super().run(fetches, feed_dict, options, run_metadata)
+        seconds = self.timeout
         limit = tf.RunOptions(timeout_in_ms=_milliseconds(seconds))
         run = super().run
         try:

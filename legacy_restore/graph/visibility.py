@@ -152,19 +152,37 @@ def _is_compared(path: str) -> bool:
 
 def _seen(
     session: ClusterSession, wanted: Mapping[str, Sequence[str]]
-) -> Dict[str, Sequence[str]]:
+) -> Dict[str, List[str]]:
     """Which of some paths there are for each device."""
+    places = [(device, path) for device, paths in wanted.items() for path in paths]
     graph = tf.Graph()
+    questions = []
     with graph.as_default():
-        found = {}
-        for device, paths in wanted.items():
+        for device, path in places:
             with tf.device(device):
-                found[device] = tf.io.matching_files(tf.constant(list(paths)))
-    values = _run(session, graph, found)
-    return {
-        device: [os.fsdecode(path) for path in paths]
-        for device, paths in values.items()
-    }
+                questions.append(tf.io.matching_files(os.fsencode(path)))
+    if not places:
+        return {}
+    with session.beside(graph) as another, another.limited():
+        answers = _matching(another, questions)
+    found: Dict[str, List[str]] = {device: [] for device in wanted}
+    for (device, path), is_there in zip(places, answers):
+        if is_there:
+            found[device].append(path)
+    return found
+
+
+def _matching(session: ClusterSession, questions: Sequence[Any]) -> List[bool]:
+    """Whether anything matches each of some patterns."""
+    try:
+        return [len(paths) > 0 for paths in session.run(list(questions))]
+    except tf.errors.NotFoundError:
+        # TensorFlow 1 says so of a directory that is not there.
+        if len(questions) == 1:
+            return [False]
+    middle = len(questions) // 2
+    first, second = questions[:middle], questions[middle:]
+    return [*_matching(session, first), *_matching(session, second)]
 
 
 def _others(
@@ -189,7 +207,7 @@ def _fingerprints(
     with graph.as_default():
         for device, path in places:
             with tf.device(device):
-                contents = tf.io.read_file(path)
+                contents = tf.io.read_file(os.fsencode(path))
                 found[device, path] = (
                     tf.strings.length(contents),
                     tf.strings.to_hash_bucket_fast(contents, 1 << 62),

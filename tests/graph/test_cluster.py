@@ -1,6 +1,7 @@
 """Restoring into clusters of real servers, beside what stock TensorFlow does there."""
 
 import contextlib
+import json
 import os
 import signal
 
@@ -13,6 +14,7 @@ from legacy_restore.graph import cluster_session, cluster_state
 from legacy_restore.graph import restore as restore_lib
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.tf import tf
+from tests.cli.commands import DENOISER, run
 from tests.graph import clusters
 from tests.graph.helpers import (
     apply,
@@ -66,7 +68,7 @@ def own_cluster(servers, tmp_path):
 @pytest.fixture
 def soon(monkeypatch):
     """Asks silent tasks, and closes, for a second only."""
-    monkeypatch.setattr(cluster_session, "_ASK_SECONDS", 1.0)
+    monkeypatch.setattr(cluster_session, "_ASK_SECONDS", 2.0)
     monkeypatch.setattr(cluster_session, "_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(cluster_session, "_CLOSE_SECONDS", 1.0)
     monkeypatch.setattr(cluster_state, "_CLEAN_SECONDS", 1.0)
@@ -207,7 +209,8 @@ def test_a_sharded_checkpoint_of_the_cluster_itself_is_restored(
             session.run(tf.global_variables_initializer())
             prefix = saver.save(session, str(tmp_path / "sharded"))
             expected = session.run({one.op.name: one for one in tf.global_variables()})
-    assert os.path.exists(prefix + ".data-00001-of-00002")
+    files = sorted(os.listdir(str(tmp_path)))
+    assert len([one for one in files if ".data-" in one]) > 1, files
     with lr.restore(
         [lr.Model("m", build, prefix)], target=cluster.target, verify="session"
     ) as restored:
@@ -376,13 +379,11 @@ def test_a_config_decides_and_the_report_says_so(cluster, tmp_path, is_isolated)
         ),
     ],
 )
-def test_arguments_that_cannot_be_meant(refused, tmp_path, more, said):
+def test_arguments_that_cannot_be_meant(tmp_path, more, said):
     model = linear_model("ref", "m", tmp_path)
-    opened = 1 if "nobody" in str(more.get("target")) else 0
     with pytest.raises(errors.UsageError) as caught:
         lr.restore([model], **more)
     assert said in str(caught.value)
-    assert opened in (0, 1)
 
 
 # Files.
@@ -492,7 +493,7 @@ def before_reading(monkeypatch, function):
     read = restore_lib._read_and_assign
 
     def read_later(*args):
-        function()
+        function(*args)
         read(*args)
 
     with monkeypatch.context() as patch:
@@ -508,11 +509,12 @@ def test_a_task_that_dies_during_the_restore_is_named(
 ):
     model = spread_model(own_cluster, kind, tmp_path)
 
-    def die():
+    def die(session, plan):
+        session.timeout = 1
         own_cluster.signal("ps", 1, number)
 
     with before_reading(monkeypatch, die), pytest.raises(errors.RestoreError) as caught:
-        lr.restore([model], target=own_cluster.target, state=state, timeout=1)
+        lr.restore([model], target=own_cluster.target, state=state)
     assert only(caught.value.findings, "task-lost").subject == "/job:ps/task:1"
 
 
@@ -521,17 +523,18 @@ def test_a_task_that_stops_answering_later_ends_no_call_silently(
 ):
     model = spread_model(own_cluster, kind, tmp_path)
     other = write(tmp_path / "other" / "model.ckpt", table_values(5))
-    restored = lr.restore([model], target=own_cluster.target, timeout=1)
+    restored = lr.restore([model], target=own_cluster.target)
+    restored.session.timeout = 1
+    uses = {
+        "ref": [lambda: restored["m"](x=X), lambda: restored["m"].swap(other)],
+        "resource": [lambda: restored["m"].save(str(tmp_path / "s")), restored.check],
+    }
     with own_cluster.stopped("ps", 1):
-        for use in [
-            lambda: restored["m"](x=X),
-            lambda: restored["m"].swap(other),
-            lambda: restored["m"].save(str(tmp_path / "saved")),
-            restored.check,
-        ]:
+        for use in uses[kind]:
             with pytest.raises(errors.RestoreError) as caught:
                 use()
-            assert of_id(caught.value.findings, "task-lost"), caught.value
+            lost = only(caught.value.findings, "task-lost")
+            assert lost.subject == "/job:ps/task:1"
         restored.close()
 
 
@@ -602,3 +605,23 @@ def edges_between_tasks(graph):
         and tensor.device
         and task_of(operation.device) != task_of(tensor.device)
     ]
+
+
+# The command.
+
+
+def test_the_command_restores_into_a_cluster(cluster):
+    result = run(
+        "restore",
+        *DENOISER,
+        "--device=denoiser:/job:ps/task:1",
+        f"--target={cluster.target}",
+        "--state=shared",
+        "--timeout=60",
+        "--json",
+    )
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    found = document["restore"]["findings"]
+    [state] = [one for one in found if one["id"] == "session-state"]
+    assert "other sessions see" in state["message"]
