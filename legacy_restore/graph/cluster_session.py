@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -68,7 +69,9 @@ class ClusterSession(tf.Session):  # type: ignore[misc]
           timeout: The seconds that a step may take.
           devices: What ``connected_devices`` returned.
         """
+        self._is_closed = True  # As long as there is nothing to close.
         super().__init__(target, graph, config)
+        self._is_closed = False
         self.target = target
         self._given = config
         self.timeout = timeout
@@ -128,9 +131,19 @@ class ClusterSession(tf.Session):  # type: ignore[misc]
             raise lost(self.target, tasks, seconds, error) from error
 
     def close(self) -> None:
-        """Closes the session; waits some seconds for tasks that do not answer."""
+        """Closes the session; waits some seconds for tasks that do not answer.
+
+        May be called twice: TensorFlow calls it once more when nobody has it any more.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        close = super().close
+        if sys.is_finalizing():  # No thread starts any more.
+            close()
+            return
         try:
-            answer_within(_CLOSE_SECONDS, super().close)
+            answer_within(_CLOSE_SECONDS, close)
         except (*_LOST, _Unanswered) as error:
             _log.warning(
                 "a task of the cluster did not answer while the session was closed: %s",

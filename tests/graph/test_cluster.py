@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from legacy_restore.graph import restore as restore_lib
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.tf import tf
 from tests.cli.commands import DENOISER, run
+from tests.conftest import ROOT
 from tests.graph import clusters
 from tests.graph.helpers import (
     apply,
@@ -625,3 +628,25 @@ def test_the_command_restores_into_a_cluster(cluster):
     found = document["restore"]["findings"]
     [state] = [one for one in found if one["id"] == "session-state"]
     assert "other sessions see" in state["message"]
+
+
+def test_a_process_ends_that_has_not_closed_its_session(cluster, tmp_path):
+    prefix = write(tmp_path / "model.ckpt", linear_values())
+    program = f"""
+import legacy_restore as lr
+from tests.graph.helpers import linear
+
+model = lr.Model("m", linear("resource"), {prefix!r}, device="/job:ps/task:0")
+restored = lr.restore([model], target={cluster.target!r})
+print(restored.check().ok)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=str(ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert result.stdout == "True\n", result.stderr
+    assert result.returncode == 0
