@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from legacy_restore.examining.salvage import salvage
     from legacy_restore.examining.salvage_report import SalvageReport
     from legacy_restore.graph.each import restore_each
+    from legacy_restore.graph.ensemble import copies
     from legacy_restore.graph.estimate import estimate
     from legacy_restore.graph.map_each import map_each
     from legacy_restore.graph.model import Model
@@ -49,6 +50,7 @@ __all__ = [
     "SalvageReport",
     "Shared",
     "TensorEntry",
+    "copies",
     "diagnose",
     "diff",
     "errors",
@@ -79,6 +81,7 @@ _HOMES = {
     "SalvageReport": "legacy_restore.examining.salvage_report",
     "Shared": "legacy_restore.planning.shared",
     "TensorEntry": "legacy_restore.checkpoint",
+    "copies": "legacy_restore.graph.ensemble",
     "diagnose": "legacy_restore.examining.doctor",
     "diff": "legacy_restore.examining.diff",
     "estimate": "legacy_restore.graph.estimate",

@@ -85,6 +85,8 @@ def make_savers(
       The operations of each model, by its name; none if it restores nothing.
     """
     reads = {model.plan.name: _add_reads(graph, model) for model in models}
+    if not any(reads.values()):
+        return dict.fromkeys(reads, ())
     barrier = _add_barrier(graph, [one for own in reads.values() for one in own])
     return {
         model.plan.name: _add_assignments(
