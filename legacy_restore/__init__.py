@@ -21,13 +21,20 @@ if TYPE_CHECKING:
     from legacy_restore.examining.doctor import diagnose
     from legacy_restore.examining.salvage import salvage
     from legacy_restore.examining.salvage_report import SalvageReport
+    from legacy_restore.graph.each import restore_each
+    from legacy_restore.graph.ensemble import copies
+    from legacy_restore.graph.estimate import estimate
+    from legacy_restore.graph.map_each import map_each
     from legacy_restore.graph.model import Model
     from legacy_restore.graph.plan import plan
     from legacy_restore.graph.restore import restore
     from legacy_restore.graph.scope_restore import init_fn, restore_scope
     from legacy_restore.graph.scopes import scope_variables, scoped_saver
     from legacy_restore.mapping.rules import Rename
+    from legacy_restore.planning.estimate import Estimate
     from legacy_restore.planning.plan import Plan
+    from legacy_restore.planning.shared import Shared
+    from legacy_restore.report.outcomes import Outcome
 
 __version__ = "0.1.0"
 
@@ -35,18 +42,25 @@ __all__ = [
     "Checkpoint",
     "Diagnosis",
     "DiffReport",
+    "Estimate",
     "Model",
+    "Outcome",
     "Plan",
     "Rename",
     "SalvageReport",
+    "Shared",
     "TensorEntry",
+    "copies",
     "diagnose",
     "diff",
     "errors",
+    "estimate",
     "init_fn",
+    "map_each",
     "open_checkpoint",
     "plan",
     "restore",
+    "restore_each",
     "restore_scope",
     "salvage",
     "scope_variables",
@@ -59,17 +73,24 @@ _HOMES = {
     "Checkpoint": "legacy_restore.checkpoint",
     "Diagnosis": "legacy_restore.examining.diagnosis",
     "DiffReport": "legacy_restore.examining.diff_report",
+    "Estimate": "legacy_restore.planning.estimate",
     "Model": "legacy_restore.graph.model",
+    "Outcome": "legacy_restore.report.outcomes",
     "Plan": "legacy_restore.planning.plan",
     "Rename": "legacy_restore.mapping.rules",
     "SalvageReport": "legacy_restore.examining.salvage_report",
+    "Shared": "legacy_restore.planning.shared",
     "TensorEntry": "legacy_restore.checkpoint",
+    "copies": "legacy_restore.graph.ensemble",
     "diagnose": "legacy_restore.examining.doctor",
     "diff": "legacy_restore.examining.diff",
+    "estimate": "legacy_restore.graph.estimate",
     "init_fn": "legacy_restore.graph.scope_restore",
+    "map_each": "legacy_restore.graph.map_each",
     "open_checkpoint": "legacy_restore.checkpoint",
     "plan": "legacy_restore.graph.plan",
     "restore": "legacy_restore.graph.restore",
+    "restore_each": "legacy_restore.graph.each",
     "restore_scope": "legacy_restore.graph.scope_restore",
     "salvage": "legacy_restore.examining.salvage",
     "scope_variables": "legacy_restore.graph.scopes",

@@ -7,6 +7,7 @@
      |- BuildError                  a builder failed, or left a graph we cannot restore
      |- RestoreError                the plan does not add up, or the restore failed
      |- WriteError                  a checkpoint was not written
+     |- ChildError                  a process that ran a function failed, or died
      |- CheckError                  what was compared is not equal: a session, a file
      |- InputError                  a model was called with wrong inputs (ValueError)
      |- ClosedError                 used after close() (RuntimeError)
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Iterable, Optional, Sequence, Tuple
 
 if TYPE_CHECKING:
     from legacy_restore.report.findings import Finding
+    from legacy_restore.report.outcomes import Outcome
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -96,6 +98,26 @@ class RestoreError(_ByFindings):
 
 class WriteError(_ByFindings):
     """A checkpoint was not written; what was at its place is there still."""
+
+
+class ChildError(_ByFindings):
+    """A function that ran in a process of its own failed, or its process died.
+
+    Attributes:
+      outcomes: What became of each model that was run, with the results of the others.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        findings: Sequence[Finding] = (),
+        hint: Optional[str] = None,
+        outcomes: Sequence[Outcome] = (),
+    ) -> None:
+        """Takes the text, the findings that it was made from, and the outcomes."""
+        super().__init__(message, findings=findings, hint=hint)
+        self.outcomes: Tuple[Outcome, ...] = tuple(outcomes)
 
 
 class CheckError(_ByFindings):

@@ -101,6 +101,8 @@ def test_every_public_function_is_used_in_the_guide():
         "Checkpoint",
         "Diagnosis",
         "DiffReport",
+        "Estimate",
+        "Outcome",
         "Plan",
         "SalvageReport",
         "TensorEntry",
@@ -262,6 +264,18 @@ def test_the_json_of_doctor_is_documented_both_ways(tmp_path):
     assert difference(example("doctor-json.md"), json.loads(done.stdout)) is None
 
 
+def test_the_json_of_estimate_is_documented_both_ways():
+    done = run("estimate", "checkpoints/denoiser", "--memory_limit=1MiB", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert difference(example("estimate-json.md"), found) is None
+    done = run("estimate", "checkpoints/denoiser", "--memory_limit=1kB", "--json")
+    assert done.returncode == 1
+    refused = json.loads(done.stdout)
+    assert [one["id"] for one in refused["findings"]] == ["memory-limit"]
+    assert {**refused, "findings": []} == {**found, "ok": False, "memory_limit": 1000}
+
+
 def test_every_status_of_a_state_file_is_documented():
     text = (ROOT / "docs" / "doctor-json.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
@@ -277,6 +291,7 @@ def test_every_status_of_a_state_file_is_documented():
         "salvage-json.md",
         "diff-json.md",
         "doctor-json.md",
+        "estimate-json.md",
     ],
 )
 def test_the_json_of_an_error_is_documented_both_ways(name):

@@ -36,6 +36,8 @@ report = lr.verify_checkpoint(damaged)
 assert not report.ok
 saved = lr.salvage(damaged, folder + "/saved")
 assert [row.key for row in saved.lost] == ["a/kernel"]
+found = lr.estimate([good, v1, lr.Model("m", dict, good)])
+assert found.rows[0].weights == found["m"].peak and str(found)
 assert not lr.diagnose(folder, read="all").ok
 print(json.dumps(sorted(sys.modules)))
 """

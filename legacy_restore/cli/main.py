@@ -17,6 +17,7 @@ from typing import Any, Callable, List, Optional
 from legacy_restore import __version__, errors
 from legacy_restore.cli import diff as diff_command
 from legacy_restore.cli import doctor as doctor_command
+from legacy_restore.cli import estimate as estimate_command
 from legacy_restore.cli import inspect as inspect_command
 from legacy_restore.cli import output
 from legacy_restore.cli import plan as plan_command
@@ -31,6 +32,7 @@ _COMMANDS = (
     verify_command,
     diff_command,
     salvage_command,
+    estimate_command,
     plan_command,
     restore_command,
 )

@@ -14,6 +14,7 @@ from legacy_restore import errors
 if TYPE_CHECKING:
     from legacy_restore.graph.model import Model
     from legacy_restore.mapping.rules import Rename
+    from legacy_restore.planning.shared import Shared
 
 _PER_MODEL = (
     "builder",
@@ -75,6 +76,15 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
     add("--device", ":", "NAME:DEVICE", "where the model runs, such as NAME:/gpu:0")
     add("--connect", "=", "B/INPUT=A/OUTPUT", "output of model A as input of model B")
+    parser.add_argument(
+        "--shared",
+        action="append",
+        default=[],
+        metavar="[OWNER:]A/B=SCOPE",
+        help="models A and B (and more) have one storage for the variables below a "
+        "scope inside of each one's own, from the checkpoint of OWNER or from "
+        "checkpoints that agree; repeat it for more",
+    )
 
 
 def models_of(args: argparse.Namespace) -> List[Model]:
@@ -120,6 +130,27 @@ def connections_of(args: argparse.Namespace) -> Dict[str, str]:
       UsageError: An input is connected twice.
     """
     return _single(args.connect, "connect")
+
+
+def shared_of(args: argparse.Namespace) -> List[Shared]:
+    """Returns what the models share, as the flags describe it.
+
+    Raises:
+      UsageError: A flag is not of the form, or cannot be meant.
+    """
+    from legacy_restore.planning.shared import Shared
+
+    found = []
+    for text in args.shared:
+        left, separator, scope = text.partition("=")
+        owner, has_owner, names = left.rpartition(":")
+        if not separator or (has_owner and not owner):
+            raise errors.UsageError(
+                f"--shared: {text!r} is not of the form [OWNER:]A/B=SCOPE"
+            )
+        models = tuple(names.split("/"))
+        found.append(Shared(scope, models, owner if has_owner else None))
+    return found
 
 
 def _of(name: str, values: List[Named]) -> List[str]:

@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
     described = models.models_of(args)
     from legacy_restore.graph.plan import plan
 
-    found = plan(described, connect=models.connections_of(args))
+    shared = models.shared_of(args)
+    found = plan(described, shared=shared, connect=models.connections_of(args))
     if args.json:
         output.print_json(found.to_json())
     else:

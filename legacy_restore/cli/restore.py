@@ -37,6 +37,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "default): also compare every restored variable with its checkpoint",
     )
     parser.add_argument(
+        "--memory_limit",
+        metavar="SIZE",
+        help="refuse what takes more than that for its variables, such as 12GiB",
+    )
+    parser.add_argument(
         "--output",
         metavar="FILE.npz",
         help="where the outputs go, under the keys NAME/PATH-IN-THE-NEST",
@@ -82,12 +87,13 @@ def run(args: argparse.Namespace) -> int:
     described = models.models_of(args)
     from legacy_restore.graph.restore import restore
 
-    connect = models.connections_of(args)
     with restore(
         described,
-        connect=connect,
+        shared=models.shared_of(args),
+        connect=models.connections_of(args),
         config=_config_of(args),
         verify=args.verify,
+        memory_limit=args.memory_limit,
         target=args.target,
         state=args.state,
         timeout=args.timeout,

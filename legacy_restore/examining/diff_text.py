@@ -41,11 +41,12 @@ def _cells(row: DiffRow) -> List[str]:
         row.status.value,
         entry_text(row, row.a) or "",
         entry_text(row, row.b) or "",
-        _values(row.values) if row.values else _without_values(row),
+        difference_text(row.values) if row.values else _without_values(row),
     ]
 
 
-def _values(found: ValueDifference) -> str:
+def difference_text(found: ValueDifference) -> str:
+    """Returns how far two tensors are apart, in words."""
     parts = [f"{found.differing:,} of {found.elements:,} differ"]
     if found.beyond not in (0, found.differing):
         parts.append(f"{found.beyond:,} beyond the tolerance")

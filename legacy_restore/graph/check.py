@@ -7,14 +7,15 @@ checkpoint has no such checksums: its tensors are read again.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from typing import Any, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.check_saveables import check_saveable
-from legacy_restore.graph.plan import GraphPlan
+from legacy_restore.graph.plan import GraphPlan, Opened
 from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable, assemble
@@ -42,29 +43,52 @@ def check_session(session: Any, plan: GraphPlan) -> CheckReport:
 def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[CheckRow]:
     built = plan.built[model.name]
     owned = built.variables
+    rows = model.by_variable()
+    own = [row for row in model.rows if row.variable.name in owned]
+    checked = {
+        one.variable: one
+        for name, found in _by_source(plan, own).items()
+        for one in _check_against(session, plan.opened[name], owned, found)
+    }
+    yield from (checked[row.variable.name] for row in own)
     with StoredTensors(plan.opened[model.name]) as stored:
-        yield from _check_variables(session, stored, owned, model)
-        rows = {row.variable.name: row for row in model.rows}
         for saveable in dict.fromkeys(built.saveables.values()):
-            own = [rows[row.name] for row in saveable.rows]
-            yield from check_saveable(session, stored, saveable, own)
+            saved = [rows[row.name] for row in saveable.rows]
+            yield from check_saveable(session, stored, saveable, saved)
 
 
-def _check_variables(
+def _by_source(plan: GraphPlan, rows: Sequence[PlanRow]) -> Dict[str, List[PlanRow]]:
+    """Rows by the model whose checkpoint they come from, each with its tensor there."""
+    found: Dict[str, List[PlanRow]] = {}
+    others = {one.shared_with.model for one in rows if one.shared_with is not None}
+    sources = {name: plan[name].by_variable() for name in others}
+    for row in rows:
+        if row.shared_with is None:
+            found.setdefault(row.model, []).append(row)
+            continue
+        holder = sources[row.shared_with.model][row.shared_with.variable]
+        of_holder = dataclasses.replace(row, action=holder.action, entry=holder.entry)
+        found.setdefault(holder.model, []).append(of_holder)
+    return found
+
+
+def _check_against(
     session: Any,
-    stored: StoredTensors,
+    opened: Opened,
     owned: Mapping[str, OwnedVariable],
-    model: ModelPlan,
+    rows: Sequence[PlanRow],
 ) -> Iterator[CheckRow]:
-    for batch in _batches([row for row in model.rows if row.variable.name in owned]):
-        variables = [owned[row.variable.name] for row in batch]
-        values = read_owned(session, variables)
-        for row, variable, parts in zip(batch, variables, values):
-            yield _check(stored, row, variable, parts)
-        _log.debug("checked %s", batch[-1].variable.name)
+    with StoredTensors(opened) as stored:
+        for batch in batches(rows):
+            variables = [owned[row.variable.name] for row in batch]
+            values = read_owned(session, variables)
+            for row, variable, parts in zip(batch, variables, values):
+                yield _check(stored, row, variable, parts)
+            _log.debug("checked %s", batch[-1].variable.name)
 
 
-def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
+def batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
+    """Yields rows in groups of which the values are in memory together."""
     batch: List[PlanRow] = []
     size = 0
     for row in rows:

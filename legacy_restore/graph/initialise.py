@@ -8,18 +8,23 @@ random value, so such variables run in waves, each after those that it reads.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Set
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, Sequence, Set
 
 
-def initialization_waves(variables: Sequence[Any]) -> List[List[Any]]:
+def initialization_waves(
+    variables: Sequence[Any], storage: Mapping[str, str] = MappingProxyType({})
+) -> List[List[Any]]:
     """Returns groups of variables; each reads only variables of the groups before it.
 
     Args:
       variables: ``tf.Variable`` objects of one graph.
+      storage: The name of the variable whose storage others have, by their names.
     """
     wanted = {variable.op.name: variable for variable in variables}
     needs = {
-        name: _variables_read(variable, wanted) for name, variable in wanted.items()
+        name: _variables_read(variable, wanted, storage)
+        for name, variable in wanted.items()
     }
     depth: Dict[str, int] = {}
     for name in wanted:
@@ -44,7 +49,9 @@ def _measure(name: str, needs: Dict[str, Set[str]], depth: Dict[str, int]) -> No
         stack.pop()
 
 
-def _variables_read(variable: Any, among: Dict[str, Any]) -> Set[str]:
+def _variables_read(
+    variable: Any, among: Dict[str, Any], storage: Mapping[str, str]
+) -> Set[str]:
     """The variables that the initialiser depends on, itself excepted."""
     found: Set[str] = set()
     seen: Set[str] = set()
@@ -54,8 +61,9 @@ def _variables_read(variable: Any, among: Dict[str, Any]) -> Set[str]:
         if operation.name in seen:
             continue
         seen.add(operation.name)
-        if operation.name in among and operation.name != variable.op.name:
-            found.add(operation.name)
+        name = storage.get(operation.name, operation.name)
+        if name in among and name != variable.op.name:
+            found.add(name)
             continue
         stack.extend(tensor.op for tensor in operation.inputs)
         stack.extend(operation.control_inputs)

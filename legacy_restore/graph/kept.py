@@ -85,7 +85,7 @@ class _PartRead:
 def _parts_read(kept: Kept) -> List[_PartRead]:
     found = []
     for saver in kept.savers:
-        outputs = zip(saver.targets, saver.read.outputs, saver.assignments)
+        outputs = zip(saver.parts, saver.read.outputs, saver.assignments)
         for name, (variable, output, assignment) in zip(saver.variables, outputs):
             if name in kept.variables:
                 found.append(_PartRead(variable, output, assignment))

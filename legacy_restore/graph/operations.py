@@ -11,13 +11,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.finalized import refuse_finalized
+from legacy_restore.graph.one_call import (
+    RestoreCall,
+    add_restore_call,
+    can_be_called,
+    is_on_one_device,
+)
 from legacy_restore.graph.restore_graph import Restorable, entered, make_savers
 from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
 from legacy_restore.graph.stock_saver import make_saver
+from legacy_restore.graph.tf import IS_TF1
+from legacy_restore.graph.unoptimized import ANY_VALUE, add_untyped
 from legacy_restore.graph.writing import Writer, left_over, make_writer
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.report.table import cut_names
@@ -56,6 +64,19 @@ class ModelOperations:
         }
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class RestoreRun:
+    """What to give to ``session.run``.
+
+    Attributes:
+      operations: The operations to run, all at once.
+      feeds: Gives what to feed from the prefixes, by model name.
+    """
+
+    operations: Sequence[Any]
+    feeds: Callable[[Mapping[str, str]], Mapping[Any, Any]]
+
+
 class RestoreOperations:
     """The operations of a plan, made once, when first needed."""
 
@@ -65,6 +86,8 @@ class RestoreOperations:
         self._built = built
         self._plan = plan
         self._models: Optional[Dict[str, ModelOperations]] = None
+        self._untyped: Any = None
+        self._call: Optional[RestoreCall] = None
         self._stock_savers: Dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -118,6 +141,34 @@ class RestoreOperations:
         savers = self.models[name].savers
         return list(dict.fromkeys(one.read.device for one in savers))
 
+    def restore_run(self, session: Any) -> RestoreRun:
+        """Returns what to run to restore all models, once, in a session.
+
+        Args:
+          session: The session; its devices tell which way is the fastest.
+        """
+        models = self.models
+        if self._untyped is not None:
+            return RestoreRun(self.restore_operations(), self._unoptimized_feeds)
+        savers = {name: one.savers for name, one in models.items()}
+        if not is_on_one_device(session) or not can_be_called(savers):
+            return RestoreRun(self.restore_operations(), self.feeds)
+        with self._lock:
+            if self._call is None and not self._graph.finalized:
+                self._call = add_restore_call(self._graph, savers)
+        if self._call is None:
+            return RestoreRun(self.restore_operations(), self.feeds)
+        return RestoreRun([self._call.operation], self._call_feeds)
+
+    def _unoptimized_feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, Any]:
+        return {**self.feeds(prefixes), self._untyped: ANY_VALUE}
+
+    def _call_feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, Any]:
+        filenames = {} if self._call is None else self._call.filenames
+        return {
+            filename: as_prefix(prefixes[name]) for name, filename in filenames.items()
+        }
+
     def feeds(self, prefixes: Mapping[str, str]) -> Dict[Any, bytes]:
         """Returns what to feed so that each model is read from its prefix."""
         feeds: Dict[Any, bytes] = {}
@@ -157,6 +208,8 @@ class RestoreOperations:
         savers = make_savers(
             self._graph, [self._restorable(model) for model in self._plan.models]
         )
+        if IS_TF1 and any(savers.values()):
+            self._untyped = add_untyped(self._graph)
         return {
             model.name: ModelOperations(
                 savers[model.name],
@@ -187,7 +240,8 @@ def _writer_of(
     left = [
         left_over(row.variable.name, built.variables, built.saveables)
         for row in model.rows
-        if row.action is Action.INITIALIZE and not row.variable.is_local
+        if row.action is Action.SHARE
+        or (row.action is Action.INITIALIZE and not row.variable.is_local)
     ]
     if not savers and not left:
         return None

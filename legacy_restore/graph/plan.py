@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from legacy_restore import errors
@@ -22,22 +21,18 @@ from legacy_restore.graph.model import Model, check_models
 from legacy_restore.graph.operations import RestoreOperations
 from legacy_restore.graph.ownership import Ownership
 from legacy_restore.graph.running import BuilderFailure
+from legacy_restore.graph.shared import link_storage, share_plan, shared_by
 from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan
+from legacy_restore.planning.shared import Shared, Sharing, check_shared, with_sharing
 from legacy_restore.planning.spec import Source
-from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.planning.unopened import input_findings
+from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import refusal_text
 
 _log = logging.getLogger("legacy_restore")
-
-_INPUT_KINDS = {
-    errors.LocationError: "location-not-found",
-    errors.CorruptCheckpointError: "corrupt",
-    errors.UnsupportedCheckpointError: "unsupported",
-    errors.MissingDependencyError: "missing-dependency",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +66,7 @@ class GraphPlan(Plan):
       inputs: What each model was matched from, by model name.
       opened: The models' checkpoints, by model name.
       operations: The operations that restore them, made when first needed.
+      sharing: The variables that they share.
     """
 
     graph: Any
@@ -78,10 +74,14 @@ class GraphPlan(Plan):
     inputs: Mapping[str, PlanInput]
     opened: Mapping[str, Opened]
     operations: RestoreOperations
+    sharing: Sharing = Sharing()
 
 
 def plan(
-    models: Iterable[Model], *, connect: Optional[Mapping[str, str]] = None
+    models: Iterable[Model],
+    *,
+    shared: Iterable[Shared] = (),
+    connect: Optional[Mapping[str, str]] = None,
 ) -> GraphPlan:
     """Builds all models in a new graph and matches them with their checkpoints.
 
@@ -90,6 +90,7 @@ def plan(
 
     Args:
       models: The models, each with a name and a scope of its own.
+      shared: Which of their variables are to have one storage: a list of ``Shared``.
       connect: Which output becomes which input inside the graph:
         ``{"b/x": "a/y"}`` makes output ``y`` of model ``a`` the input ``x`` of ``b``.
 
@@ -98,11 +99,13 @@ def plan(
 
     Raises:
       UsageError: Two models share a name or a scope, or there is no model, or a
-        connection names what does not exist.
+        connection or a ``Shared`` names what does not exist.
       BuildError: A builder failed; its exception is the cause.
     """
     found = check_models(models)
-    connections = parse_connections(connect or {}, [model.name for model in found])
+    names = [model.name for model in found]
+    connections = parse_connections(connect or {}, names)
+    asked = check_shared(shared, names)
     opened: Dict[str, Opened] = {}
     findings: Dict[str, List[Finding]] = {model.name: [] for model in found}
     for model in found:
@@ -112,16 +115,20 @@ def plan(
             findings[model.name] = input_findings(model.name, model.checkpoint, error)
     graph = tf.Graph()
     built = _build_all(graph, found, connections, findings)
+    sharing = shared_by(asked, built)
     inputs: Dict[str, PlanInput] = {}
     for model in found:
         one = built[model.name]
         source = opened[model.name].source if model.name in opened else None
-        own = (*findings[model.name], *one.findings)
-        inputs[model.name] = PlanInput(one.spec, source, own)
-    pure = make_plan(list(inputs.values()))
+        own = (*findings[model.name], *one.findings, *sharing.findings_of(model.name))
+        inputs[model.name] = PlanInput(with_sharing(one.spec, sharing), source, own)
+    prefixes = {name: one.prefix for name, one in opened.items()}
+    pure = share_plan(make_plan(list(inputs.values())), sharing, prefixes)
+    if pure.ok:
+        link_storage(built, pure)
     planned = [
         with_table_findings(
-            model, built[model.name].saveables, _prefix_of(opened, model.name)
+            model, built[model.name].saveables, prefixes.get(model.name)
         )
         for model in pure.models
     ]
@@ -133,11 +140,8 @@ def plan(
         inputs=inputs,
         opened=opened,
         operations=RestoreOperations(graph, built, pure),
+        sharing=sharing,
     )
-
-
-def _prefix_of(opened: Mapping[str, Opened], name: str) -> Optional[str]:
-    return opened[name].prefix if name in opened else None
 
 
 def open_for_plan(location: LocationLike) -> Opened:
@@ -179,32 +183,6 @@ def _objects_of(checkpoint: Checkpoint) -> Optional[ObjectGraph]:
 def file_stamps(paths: Iterable[str]) -> Dict[str, Optional[FileIdentity]]:
     """Returns what tells files from others, by path; None for absent ones."""
     return {path: identity_of(path) for path in paths}
-
-
-def input_findings(
-    model: str, location: LocationLike, error: errors.LegacyRestoreError
-) -> List[Finding]:
-    """Returns the findings about a checkpoint that could not be opened.
-
-    Args:
-      model: The model's name.
-      location: The location, as it was given.
-      error: What opening it raised.
-    """
-    if error.findings:
-        return [dataclasses.replace(one, model=model) for one in error.findings]
-    kind = next(
-        (name for cls, name in _INPUT_KINDS.items() if isinstance(error, cls)),
-        "corrupt",
-    )
-    finding = Finding(
-        KINDS[kind],
-        os.fspath(location),
-        error.message,
-        model=model,
-        hint=error.hint,
-    )
-    return [finding]
 
 
 def _build_all(

@@ -11,11 +11,11 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.plan import (
     Opened,
     file_stamps,
-    input_findings,
     open_for_plan,
 )
 from legacy_restore.planning.hints import waiver_hints
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
+from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import cut_names

@@ -18,6 +18,8 @@ _TOLD = (
     "matched-under-prefix",
     "device-substituted",
     "session-state",
+    "shared-copy-differs",
+    "shared-swapped",
 )
 
 
@@ -53,11 +55,14 @@ class ModelReport:
         """Returns the report as a row of a table."""
         prefix = "" if self.plan.location is None else self.plan.location.prefix
         coverage = self.coverage
-        initialized = len(self.plan.rows_to(Action.INITIALIZE))
+        others = {
+            "initialised": len(self.plan.rows_to(Action.INITIALIZE)),
+            "shared": coverage.shared_variables,
+        }
         return (
             self.plan.name,
             f"{coverage.restored_variables} restored",
-            f"{initialized} initialised" if initialized else "",
+            ", ".join(f"{count} {what}" for what, count in others.items() if count),
             f"{coverage.restored_parameters:,} parameters",
             human_bytes(self.nbytes),
             prefix,

@@ -10,28 +10,34 @@ from legacy_restore.graph.check import check_session
 from legacy_restore.graph.cluster import cluster_of, session_for, state_remarks
 from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.initialise import initialization_waves
+from legacy_restore.graph.memory_limit import refuse_unless_fits
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.plan import plan as make_plan
+from legacy_restore.graph.preflight import check_verify
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
 from legacy_restore.graph.refusals import refuse_if_changed, refuse_unless_ok
 from legacy_restore.graph.reports import RestoreReport, model_report
 from legacy_restore.graph.restored import Restored
+from legacy_restore.graph.shared import storage_names
 from legacy_restore.graph.tables import initializers_but
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
+from legacy_restore.planning.shared import Shared
 from legacy_restore.report.check_report import CheckReport
+from legacy_restore.report.sizes import Size, parse_size
 
 _CONSEQUENCE = "no session was left"
-_VERIFY = ("read", "session")
 
 
 def restore(
     models: Union[Iterable[Model], GraphPlan],
     *,
+    shared: Optional[Iterable[Shared]] = None,
     connect: Optional[Mapping[str, str]] = None,
     config: Any = None,
     verify: str = "read",
+    memory_limit: Optional[Size] = None,
     target: Optional[str] = None,
     state: Optional[str] = None,
     timeout: Optional[float] = None,
@@ -50,6 +56,7 @@ def restore(
 
     Args:
       models: Models, or a plan of them.
+      shared: Which variables are to have one storage, as in ``plan``; not with a plan.
       connect: Which output becomes which input, as in ``plan``; not with a plan.
       config: A ``tf.compat.v1.ConfigProto`` for the session; TensorFlow's defaults
         unless given. With ``allow_soft_placement``, other devices may come in the
@@ -57,6 +64,10 @@ def restore(
       verify: ``"read"`` relies on the checksum that TensorFlow compares of each tensor
         while it reads; ``"session"`` also proves the variables before it returns, as
         ``check()`` does, and puts what it found into the report.
+      memory_limit: The most that all variables may take while they are restored, such
+        as ``"12GiB"``, or bytes. What TensorFlow itself, the graph and calls take
+        comes on top of it. What takes more is refused before there is a session, with
+        what each model takes and the ways that would fit.
       target: A task of a cluster of ``tf.compat.v1.train.Server``, such as
         ``"grpc://host:2222"``, which makes the session; this process unless given. Each
         variable is read from the files by the task that it is on.
@@ -79,19 +90,27 @@ def restore(
       UsageError: The models cannot be planned together, or an argument cannot be meant.
       BuildError: A builder failed.
     """
-    if verify not in _VERIFY:
-        raise errors.UsageError(f'verify has to be "read" or "session", not {verify!r}')
+    check_verify(verify)
+    limit = None if memory_limit is None else parse_size("memory_limit", memory_limit)
     if config is not None and not isinstance(config, tf.ConfigProto):
         raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
     cluster = cluster_of(target, config, state, timeout)
     started = time.monotonic()
     if isinstance(models, GraphPlan):
-        if connect is not None:
-            raise errors.UsageError("connect belongs to the call that made the plan")
+        for name, given in (("shared", shared), ("connect", connect)):
+            if given is not None:
+                raise errors.UsageError(
+                    f"{name} belongs to the call that made the plan"
+                )
         plan = models
     else:
-        plan = make_plan(models, connect=connect)
-    refuse_unless_ok(plan)
+        plan = make_plan(
+            models, shared=() if shared is None else shared, connect=connect
+        )
+    if limit is None:
+        refuse_unless_ok(plan)
+    else:
+        refuse_unless_fits(plan, limit)
     refuse_if_changed(plan.opened)
     planned = time.monotonic()
     plan.operations.prepare()
@@ -118,14 +137,14 @@ def restore(
 
 
 def _read_and_assign(session: Any, plan: GraphPlan) -> None:
-    operations = plan.operations.restore_operations()
-    if operations:
-        models = [plan[name] for name in plan.operations.restored_models]
+    models = [plan[name] for name in plan.operations.restored_models]
+    if models:
+        run = plan.operations.restore_run(session)
         devices = {
             model.name: plan.operations.reading_devices(model.name) for model in models
         }
         reading = Reading(models, plan.opened, _CONSEQUENCE, devices)
-        run_reads(session, reading, operations, plan.operations.feeds)
+        run_reads(session, reading, run.operations, run.feeds)
 
 
 def _initialize_rest(session: Any, plan: GraphPlan) -> None:
@@ -137,7 +156,7 @@ def _initialize_rest(session: Any, plan: GraphPlan) -> None:
     ]
     waves = [
         [variable.initializer for variable in wave]
-        for wave in initialization_waves(left)
+        for wave in initialization_waves(left, storage_names(plan.built, plan))
     ]
     restored = {row.variable.name for row in plan.rows if row.action is Action.RESTORE}
     tables = [

@@ -86,6 +86,8 @@ def make_savers(
       The operations of each model, by its name; none if it restores nothing.
     """
     reads = {model.plan.name: _add_reads(graph, model) for model in models}
+    if not any(reads.values()):
+        return dict.fromkeys(reads, ())
     barrier = _add_barrier(graph, [one for own in reads.values() for one in own])
     return {
         model.plan.name: _add_assignments(
@@ -237,8 +239,9 @@ def _assigned(graph: Any, read: _Read, barrier: Any) -> SaverOperations:
         read=read.operation,
         assign=tf.group(*dict.fromkeys(assignments), name="assign"),
         variables=tuple(one.name for one in read.parts),
+        keys=tuple(one.key for one in read.parts),
+        parts=tuple(one.variable for one in read.parts),
         assignments=tuple(assignments),
-        targets=tuple(one.variable for one in read.parts),
         values=tuple(one.value for one in read.parts),
         slices=tuple(one.slice for one in read.parts),
         objects=tuple(item for item, _ in read.objects),

@@ -27,7 +27,9 @@ from legacy_restore.report.check_report import CheckReport
 class RestoredModel:
     """One restored model; calling it computes its outputs.
 
-    Calls are safe from several threads at once.
+    Calls are safe from several threads at once. Where models share variables
+    (``Shared``), each has objects of its own for one storage: what the one trains or
+    swaps, the others see.
 
     Attributes:
       name: The model's name.
@@ -59,7 +61,8 @@ class RestoredModel:
         """A ``tf.compat.v1.train.Saver`` over the restored variables, or None.
 
         It has the checkpoint's own keys; of variables that share a key (averages of a
-        training graph) it has the first. None for a model that restores nothing. It is
+        training graph) it has the first, and nothing that another model restores for
+        this one (``Shared``). None for a model that restores nothing itself. It is
         made when it is first asked for, which adds its operations to the graph:
         restoring, swapping and saving take none. Where TensorFlow executes eagerly, it
         works only inside of ``with restored.graph.as_default()``. ``swap`` checks what
@@ -110,6 +113,9 @@ class RestoredModel:
         (What is run through ``session`` itself is not held.) Old and new weights of the
         model may be in memory at once. Variables that the restore left to their
         initialisers keep their values, also those that were computed from old weights.
+        What is shared is swapped for all models with the owner that was named; any
+        other checkpoint has to hold what is in the session, or, beside a named owner,
+        has it left alone.
 
         Args:
           location: A location as ``open_checkpoint`` takes it.
@@ -131,9 +137,10 @@ class RestoredModel:
         """Writes the model's current values under its names without the scope.
 
         So the checkpoint fits the model in any scope, and its builder without one. All
-        variables are written but local ones. It is read back before it takes its name.
-        What trains meanwhile through ``session`` may be written in the midst of a step.
-        No state file is written: several models may go into one directory.
+        variables are written but local ones, shared ones too. It is read back before
+        it takes its name. What trains meanwhile through ``session`` may be written in
+        the midst of a step. No state file is written: several models may go into one
+        directory.
 
         Args:
           prefix: The prefix of the new checkpoint, such as ``"out/decoder"``; its
@@ -215,7 +222,7 @@ class Restored(Mapping[str, RestoredModel]):
         session = self.session
         with closing_is(self._closed()), self._swapping:
             before = self.plan, model.report
-            plan = plan_swap(self.plan, model.name, location)
+            plan = plan_swap(session, self.plan, model.name, location)
             report = model_report(plan[model.name])
             with self._gate.change():  # Calls go on while the files are looked at.
                 try:

@@ -26,9 +26,10 @@ class SaverOperations:
       assign: The operation that runs all assignments.
       variables: The name of the variable that each of the read's outputs is a value
         of, or a part of one.
-      assignments: The operation that assigns each of the read's outputs, in that order.
-      targets: What each of the outputs is assigned to: a ``tf.Variable``, or None for a
-        tensor of a saveable object.
+      keys: The key of each of the read's outputs, as it was made; others may be fed.
+      parts: The ``tf.Variable`` that each of them is assigned to, or None for a tensor
+        of a saveable object.
+      assignments: The operation that assigns each of them.
       values: The tensors to save, in that order.
       slices: Which part of a whole each of them is, as ``SaveV2`` takes it.
       objects: The saveable objects among what it saves and restores.
@@ -38,10 +39,11 @@ class SaverOperations:
     read: Any
     assign: Any
     variables: Tuple[str, ...]
+    keys: Tuple[str, ...]
+    parts: Tuple[Any, ...]
     assignments: Tuple[Any, ...]
-    targets: Tuple[Any, ...]
-    values: Tuple[Any, ...] = ()
-    slices: Tuple[str, ...] = ()
+    values: Tuple[Any, ...]
+    slices: Tuple[str, ...]
     objects: Tuple[RenamedSaveable, ...] = ()
 
     @property

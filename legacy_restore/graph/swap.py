@@ -20,6 +20,7 @@ from legacy_restore.graph.refusals import (
     refuse_unless_ok,
 )
 from legacy_restore.graph.saveable_values import objects_kept
+from legacy_restore.graph.shared_swap import swap_shared, without_stale_remarks
 from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.planning.assemble import plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
@@ -28,12 +29,15 @@ from legacy_restore.report.findings import KINDS, Finding
 _CONSEQUENCE = "the weights are as they were"
 
 
-def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
+def plan_swap(
+    session: Any, plan: GraphPlan, name: str, location: LocationLike
+) -> GraphPlan:
     """Plans to give one model the weights of another checkpoint.
 
     Rules and waivers are those of the model.
 
     Args:
+      session: The session; what is shared in it is compared with the checkpoint.
       plan: The plan that the session was restored with.
       name: The model.
       location: The other checkpoint.
@@ -50,10 +54,14 @@ def plan_swap(plan: GraphPlan, name: str, location: LocationLike) -> GraphPlan:
     given = dataclasses.replace(plan.inputs[name], source=opened.source)
     inputs = {**plan.inputs, name: given}
     model = plan_model(given, list(inputs.values()))
+    model = swap_shared(session, plan, model, opened)
     model = _with_differences(plan[name], model)
     model = with_table_findings(model, plan.built[name].saveables, opened.prefix)
     refuse_unless_ok(Plan((model,), model.findings))
-    models = tuple(model if one.name == name else one for one in plan.models)
+    models = tuple(
+        model if one.name == name else without_stale_remarks(one, plan.sharing, name)
+        for one in plan.models
+    )
     of_models = [finding for one in models for finding in one.findings]
     return dataclasses.replace(
         plan,

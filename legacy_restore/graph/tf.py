@@ -23,4 +23,7 @@ except ImportError as error:
         hint="pip install 'legacy_restore[tensorflow]'",
     ) from error
 
-__all__ = ["BaseSaverBuilder", "tf"]
+IS_TF1: bool = tf.VERSION.startswith("1.")
+"""Whether this is TensorFlow 1, not the interface of it that TensorFlow 2 has."""
+
+__all__ = ["IS_TF1", "BaseSaverBuilder", "tf"]

@@ -39,7 +39,8 @@ def lacking_average(
     """Returns the trainable variables whose raw value a table gives them.
 
     Args:
-      model: The model; what it permits to be missing is left out.
+      model: The model; what it permits to be missing is left out, and what comes from
+        another model.
       view: What its variables see of the checkpoint.
       table: The key in the view of each variable.
     """
@@ -55,7 +56,8 @@ def lacking_average(
     permitted = waivers.permitted(
         model.allow_missing, (variable.local_name for variable in found)
     )
-    return [variable for variable in found if variable.local_name not in permitted]
+    permitted_names = {*permitted, *model.owned_elsewhere}
+    return [one for one in found if one.local_name not in permitted_names]
 
 
 def judge_averages(

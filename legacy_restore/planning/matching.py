@@ -79,7 +79,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         waived = waivers.permitted(
             model.allow_missing, (variable.local_name for variable in wanted)
         )
-        required = {one.local_name for one in wanted if one.local_name not in waived}
+        required = {one.local_name for one in wanted} - {*waived, *model.shared}
         candidates = candidates_lib.candidates_by_names(
             model, wanted, view.entries, len(required)
         )
@@ -154,9 +154,10 @@ def _explaining(
     view: View,
     candidates: Sequence[Candidate],
 ) -> List[Candidate]:
-    permitted = waivers.permitted(
+    waived = waivers.permitted(
         model.allow_missing, (variable.local_name for variable in wanted)
     )
+    permitted = {*waived, *model.shared}
     # That nothing is matched would explain a model whose variables may all be missing,
     # also where the checkpoint has them and they do not fit.
     matching = [candidate for candidate in candidates if candidate.table]
@@ -165,7 +166,10 @@ def _explaining(
         required = [
             variable
             for variable in wanted
-            if variable.name in candidate.table or variable.local_name not in permitted
+            if (
+                variable.name in candidate.table or variable.local_name not in permitted
+            )
+            and variable.local_name not in model.owned_elsewhere
         ]
         if not candidates_lib.explains(candidate, required, view.entries):
             continue

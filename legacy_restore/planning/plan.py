@@ -9,17 +9,35 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from legacy_restore.checkpoint import Location, TensorEntry
 from legacy_restore.planning.spec import Shape, VariableSpec, type_text
 from legacy_restore.report.findings import Finding
+from legacy_restore.report.table import count_text
 
 # Raised whenever a field of the JSON changes its meaning or goes.
 JSON_VERSION = 1
 
 
 class Action(enum.Enum):
-    """What becomes of a variable."""
+    """What becomes of a variable.
+
+    ``SHARE``: nothing of its own, as it has the storage of another model's variable.
+    """
 
     RESTORE = "restore"
     INITIALIZE = "initialize"
+    SHARE = "share"
     REFUSE = "refuse"
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedWith:
+    """The variable whose storage another model's variable has.
+
+    Attributes:
+      model: Name of the model whose checkpoint it comes from.
+      variable: Its name in the graph.
+    """
+
+    model: str
+    variable: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +49,14 @@ class PlanRow:
       variable: The variable.
       action: What becomes of it.
       entry: The tensor that it is matched with, or None.
+      shared_with: Of a variable without storage of its own, whose storage it has.
     """
 
     model: str
     variable: VariableSpec
     action: Action
     entry: Optional[TensorEntry] = None
+    shared_with: Optional[SharedWith] = None
 
     @property
     def key(self) -> Optional[str]:
@@ -60,6 +80,7 @@ class PlanRow:
             "parts": self.variable.parts,
             "action": self.action.value,
             "key": self.key,
+            "shared_with": self.shared_with and dataclasses.asdict(self.shared_with),
         }
 
 
@@ -76,12 +97,18 @@ class Coverage:
       restored_variables: Number of those that are restored.
       parameters: Number of elements of all variables.
       restored_parameters: Number of elements of those that are restored.
+      shared_variables: Number of those that other models' variables are the storage of:
+        these count as restored where they are, not here. Over all models there are
+        none, so that what is shared counts once.
+      shared_parameters: Number of elements of those.
     """
 
     variables: int
     restored_variables: int
     parameters: int
     restored_parameters: int
+    shared_variables: int = 0
+    shared_parameters: int = 0
 
     def __str__(self) -> str:
         """Says it in one line."""
@@ -91,8 +118,14 @@ class Coverage:
         return (
             f"{self.restored_variables} of {self.variables} variables, "
             f"{self.restored_parameters:,} of {self.parameters:,} parameters "
-            f"({_percent(share)})"
+            f"({_percent(share)}){self._shared_text()}"
         )
+
+    def _shared_text(self) -> str:
+        if not self.shared_variables:
+            return ""
+        variables = count_text(self.shared_variables, "variable")
+        return f"; {variables}, {self.shared_parameters:,} parameters from other models"
 
     def to_json(self) -> Dict[str, int]:
         """Returns the numbers as JSON-ready data."""
@@ -108,11 +141,14 @@ def coverage_of(rows: Iterable[PlanRow]) -> Coverage:
     """Counts variables and parameters of some rows."""
     rows = list(rows)
     restored = [row for row in rows if row.action is Action.RESTORE]
+    shared = [row for row in rows if row.action is Action.SHARE]
     return Coverage(
         variables=len(rows),
         restored_variables=len(restored),
         parameters=sum(row.num_parameters for row in rows),
         restored_parameters=sum(row.num_parameters for row in restored),
+        shared_variables=len(shared),
+        shared_parameters=sum(row.num_parameters for row in shared),
     )
 
 
@@ -147,6 +183,10 @@ class ModelPlan:
     def coverage(self) -> Coverage:
         """How much of this model comes from its checkpoint."""
         return coverage_of(self.rows)
+
+    def by_variable(self) -> Dict[str, PlanRow]:
+        """Returns the rows by the names of their variables in the graph."""
+        return {row.variable.name: row for row in self.rows}
 
     def rows_to(self, action: Action) -> List[PlanRow]:
         """Returns the rows with this action."""
@@ -192,8 +232,8 @@ class Plan:
 
     @property
     def coverage(self) -> Coverage:
-        """How much of all models comes from checkpoints."""
-        return coverage_of(self.rows)
+        """How much of all models comes from checkpoints; what is shared counts once."""
+        return coverage_of(row for row in self.rows if row.action is not Action.SHARE)
 
     def __getitem__(self, name: str) -> ModelPlan:
         """Returns the plan of one model.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore.checkpoint import Location, TensorEntry, TensorSlice
 from legacy_restore.checkpoint.slices import any_overlap, count_elements, covers
@@ -110,6 +110,10 @@ class ModelSpec:
       average_names: The names of the ``ExponentialMovingAverage`` objects of which the
         graph gives evidence; where there is none, TensorFlow's own name counts.
         It is among them if the graph updates others but asks for none.
+      shared: The local names of variables that other models share, whose checkpoints
+        may have them in the place of this model's.
+      owned_elsewhere: Those of them that come from a model that was named: what this
+        model's checkpoint has of them need not even fit.
     """
 
     name: str
@@ -120,6 +124,8 @@ class ModelSpec:
     allow_unused: Tuple[str, ...] = ()
     weights: str = "raw"
     average_names: Tuple[str, ...] = ()
+    shared: FrozenSet[str] = frozenset()
+    owned_elsewhere: FrozenSet[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)

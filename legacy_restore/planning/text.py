@@ -43,7 +43,9 @@ def _model_lines(model: ModelPlan) -> List[str]:
 
 
 def _cells(row: PlanRow) -> Sequence[str]:
-    key = row.key if row.key is not None else _NO_KEY[row.action]
+    key = _NO_KEY.get(row.action, "") if row.key is None else row.key
+    if row.shared_with is not None:
+        key = f"(shared with {row.shared_with.variable})"
     if row.action is Action.INITIALIZE and row.variable.kind == TABLE:
         key = "(empty)"
     if row.action is Action.REFUSE and row.entry is not None:

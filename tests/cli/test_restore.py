@@ -116,3 +116,13 @@ def test_the_example_gives_what_tensorflow_1_15_gave():
     ours, theirs = [word for word in accuracy.split() if word.startswith("0.")]
     assert ours.rstrip(",") == theirs == "0.9306"
     assert float(difference.split()[-1]) <= 1e-5
+
+
+def test_what_does_not_fit_into_memory_is_refused():
+    done = run("restore", *DENOISER, *CLASSIFIER, "--memory_limit=100kB", "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert [one["id"] for one in found["findings"] if one["severity"] == "error"] == [
+        "memory-limit"
+    ]
+    assert "lr.restore_each(models)" in done.stderr

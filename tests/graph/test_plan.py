@@ -32,6 +32,8 @@ def test_the_json_of_a_plan(kind, tmp_path):
         "restored_variables": 2,
         "parameters": 8,
         "restored_parameters": 8,
+        "shared_variables": 0,
+        "shared_parameters": 0,
     }
     assert found == {
         "version": 1,
@@ -55,6 +57,7 @@ def test_the_json_of_a_plan(kind, tmp_path):
                         "parts": 0,
                         "action": "restore",
                         "key": "dense/kernel",
+                        "shared_with": None,
                     },
                     {
                         "variable": "m/dense/bias",
@@ -64,6 +67,7 @@ def test_the_json_of_a_plan(kind, tmp_path):
                         "parts": 0,
                         "action": "restore",
                         "key": "dense/bias",
+                        "shared_with": None,
                     },
                 ],
             }

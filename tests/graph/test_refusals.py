@@ -4,6 +4,7 @@ The fixture ``refused`` shows for each refusal that no session was opened (or le
 temporary file, and no operation in the caller's graph.
 """
 
+import dataclasses
 import importlib
 import os
 import sys
@@ -559,12 +560,18 @@ def test_an_initialiser_that_fails_leaves_no_session(kind, tmp_path, refused):
 
 def test_what_tensorflow_cannot_read_although_we_can(kind, tmp_path, refused):
     plan = lr.plan([linear_model(kind, "m", tmp_path)])
-    feeds = plan.operations.feeds
+    run_of = plan.operations.restore_run
 
-    def feed_elsewhere(prefixes):
-        return {key: str(tmp_path / "elsewhere") for key in feeds(prefixes)}
+    def elsewhere(session):
+        run = run_of(session)
+        return dataclasses.replace(
+            run,
+            feeds=lambda prefixes: run.feeds(
+                {name: str(tmp_path / "elsewhere") for name in prefixes}
+            ),
+        )
 
-    plan.operations.feeds = feed_elsewhere
+    plan.operations.restore_run = elsewhere
     error = refused(plan, sessions_opened=1)
     finding = only(error.findings, "restore-failed")
     assert "elsewhere" in finding.message

@@ -48,6 +48,8 @@ GOLDEN = {
         "restored_variables": 1,
         "parameters": 7,
         "restored_parameters": 6,
+        "shared_variables": 0,
+        "shared_parameters": 0,
     },
     "models": [
         {
@@ -62,6 +64,8 @@ GOLDEN = {
                 "restored_variables": 1,
                 "parameters": 6,
                 "restored_parameters": 6,
+                "shared_variables": 0,
+                "shared_parameters": 0,
             },
             "rows": [
                 {
@@ -72,6 +76,7 @@ GOLDEN = {
                     "parts": 0,
                     "action": "restore",
                     "key": "old/dense/kernel",
+                    "shared_with": None,
                 },
                 {
                     "variable": "encoder/logits/kernel",
@@ -81,6 +86,7 @@ GOLDEN = {
                     "parts": 0,
                     "action": "initialize",
                     "key": None,
+                    "shared_with": None,
                 },
             ],
         },
@@ -96,6 +102,8 @@ GOLDEN = {
                 "restored_variables": 0,
                 "parameters": 1,
                 "restored_parameters": 0,
+                "shared_variables": 0,
+                "shared_parameters": 0,
             },
             "rows": [
                 {
@@ -106,6 +114,7 @@ GOLDEN = {
                     "parts": 0,
                     "action": "refuse",
                     "key": None,
+                    "shared_with": None,
                 },
             ],
         },

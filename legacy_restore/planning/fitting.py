@@ -1,0 +1,79 @@
+"""Ways to restore models in less memory: only those that would be enough."""
+
+from __future__ import annotations
+
+from typing import List
+
+from legacy_restore.planning.estimate import Estimate
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import human_bytes
+
+# What half the precision saves of each byte.
+_HALVED = ("float64", "float32", "complex128")
+
+
+def limit_findings(estimate: Estimate, limit: int, *, apart: bool) -> List[Finding]:
+    """Returns the finding that a restore does not fit, or none.
+
+    Args:
+      estimate: What it takes.
+      limit: The bytes that it may take.
+      apart: Whether the models can be restored one after the other.
+    """
+    if estimate.peak <= limit:
+        return []
+    ways = ways_within(estimate, limit, apart=apart)
+    return [
+        Finding(
+            KINDS["memory-limit"],
+            "restore",
+            f"{len(estimate.rows)} models at once",
+            expected=f"at most {human_bytes(limit)}",
+            found=human_bytes(estimate.peak),
+            hint="   or   ".join(ways) or _nothing_fits(estimate),
+        )
+    ]
+
+
+def ways_within(estimate: Estimate, limit: int, *, apart: bool) -> List[str]:
+    """Returns what to do so that models take no more than a limit.
+
+    Args:
+      estimate: What they take all at once.
+      limit: The bytes that they may take.
+      apart: Whether the models can be restored one after the other.
+    """
+    found = []
+    if apart and len(estimate.rows) > 1 and estimate.peak_each <= limit:
+        found.append(
+            "lr.restore_each(models), or lr.map_each(function, models) in processes "
+            f"of their own: {human_bytes(estimate.peak_each)}"
+        )
+    lean = estimate.peak - estimate.state_in_graph
+    if estimate.state_in_graph and lean <= limit:
+        found.append(
+            f"build without the optimizer, whose state takes "
+            f"{human_bytes(estimate.state_in_graph)}: {human_bytes(lean)}"
+        )
+    halved = _peak_halved(estimate)
+    if halved < estimate.peak and halved <= limit:
+        found.append(
+            'build with float16 variables, cast={".*": "float16"}: '
+            f"{human_bytes(halved)}"
+        )
+    return found
+
+
+def _peak_halved(estimate: Estimate) -> int:
+    """The peak with half the precision; the largest tensor is read as it is stored."""
+    saved = sum(row.dtypes.get(one, 0) // 2 for row in estimate.rows for one in _HALVED)
+    largest = max([row.largest for row in estimate.rows], default=0)
+    return estimate.peak - saved + largest
+
+
+def _nothing_fits(estimate: Estimate) -> str:
+    largest = max(estimate.rows, key=lambda row: row.peak)
+    return (
+        f"model {largest.name!r} alone takes {human_bytes(largest.peak)}: a limit that "
+        "admits it, or fewer models at once"
+    )
