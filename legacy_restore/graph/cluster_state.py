@@ -21,6 +21,7 @@ from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.refusal import refusal_text
 
 _log = logging.getLogger("legacy_restore")
 
@@ -31,9 +32,8 @@ _RESOURCE_TABLES = frozenset(
 _REF_TABLES = frozenset(["HashTable", "MutableHashTable", "MutableHashTableOfTensors"])
 _REF_VARIABLES = frozenset(["Variable", "VariableV2"])
 _RESOURCE_VARIABLE = "VarHandleOp"
-_STATE = _RESOURCE_TABLES | _REF_TABLES | _REF_VARIABLES | {_RESOURCE_VARIABLE}
-
 # A dense table is made from tensors, which the copy would need, too.
+_STATE = _RESOURCE_TABLES | _REF_TABLES | _REF_VARIABLES | {_RESOURCE_VARIABLE}
 
 
 def state_operations(plan: GraphPlan) -> Dict[str, List[Any]]:
@@ -226,8 +226,6 @@ def refuse_names_there(session: ClusterSession, plan: GraphPlan, text: str) -> N
     Raises:
       RestoreError: It has; nothing was changed.
     """
-    from legacy_restore.report.refusal import refusal_text
-
     findings = names_there(session, plan)
     if findings:
         raise errors.RestoreError(refusal_text(text, findings), findings=findings)

@@ -581,6 +581,14 @@ def test_every_part_is_read_and_written_by_the_task_that_holds_it(
             if tensor.dtype.base_dtype == tf.float32 and "legacy_restore" in tensor.name
         ]
         assert travelled == []
+        # Nor does what the barrier sees of each read.
+        seen = [
+            (operation.device, operation.inputs[0].device)
+            for operation in restored.graph.get_operations()
+            if operation.name.startswith("legacy_restore/read")
+        ]
+        assert len(seen) == 2
+        assert all(task_of(one) == task_of(other) != "" for one, other in seen)
 
 
 def ran(session, fetches, feeds):
