@@ -54,6 +54,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run elsewhere what asks for a device that is not there",
     )
+    parser.add_argument(
+        "--target",
+        metavar="grpc://HOST:PORT",
+        help="a task of a cluster, which makes the session there",
+    )
+    parser.add_argument(
+        "--state",
+        choices=("isolated", "shared", "reset"),
+        help="whose the variables in the cluster are: the session's alone (the "
+        "default), those of all sessions, or so after the cluster was cleared",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="what the cluster has for each step; 300 unless given",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +94,9 @@ def run(args: argparse.Namespace) -> int:
         config=_config_of(args),
         verify=args.verify,
         memory_limit=args.memory_limit,
+        target=args.target,
+        state=args.state,
+        timeout=args.timeout,
     ) as restored:
         written: List[str] = []
         if args.output:
@@ -108,7 +128,8 @@ def _config_of(args: argparse.Namespace) -> Any:
         return None
     from legacy_restore.graph.tf import tf
 
-    return tf.ConfigProto(allow_soft_placement=True)
+    is_isolated = bool(args.target) and args.state in (None, "isolated")
+    return tf.ConfigProto(allow_soft_placement=True, isolate_session_state=is_isolated)
 
 
 def _feeds_of(args: argparse.Namespace) -> Dict[str, Dict[str, Any]]:

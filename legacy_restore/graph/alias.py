@@ -13,7 +13,7 @@ import contextlib
 import glob
 import os
 import tempfile
-from typing import Dict, Iterator, Mapping, Sequence
+from typing import Dict, Iterator, List, Mapping, Sequence
 
 from legacy_restore.checkpoint.v1_files import stem_of
 
@@ -33,7 +33,7 @@ def readable_prefixes(
     Raises:
       OSError: The links cannot be made.
     """
-    odd = [name for name, prefix in prefixes.items() if _is_odd(prefix, files[name])]
+    odd = odd_names(files, prefixes)
     with contextlib.ExitStack() as stack:
         found = dict(prefixes)
         for name in odd:
@@ -42,6 +42,18 @@ def readable_prefixes(
             )
             found[name] = _link(files[name], prefixes[name], directory)
         yield found
+
+
+def odd_names(
+    files: Mapping[str, Sequence[str]], prefixes: Mapping[str, str]
+) -> List[str]:
+    """Returns the names of the prefixes that TensorFlow cannot restore from.
+
+    Args:
+      files: The paths of the files of each checkpoint, by model name.
+      prefixes: The prefixes, by model name.
+    """
+    return [name for name, prefix in prefixes.items() if _is_odd(prefix, files[name])]
 
 
 def _is_odd(prefix: str, paths: Sequence[str]) -> bool:

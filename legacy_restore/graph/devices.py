@@ -22,6 +22,7 @@ from legacy_restore.graph.device_names import (
 )
 from legacy_restore.graph.device_requests import DeviceRequest, device_requests
 from legacy_restore.graph.plan import GraphPlan
+from legacy_restore.graph.tasks import task_of
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import cut_names
@@ -31,6 +32,7 @@ _SOFT_PLACEMENT = (
     "--allow_soft_placement"
 )
 _MAX_DEVICES = 8
+_HERE = "/job:localhost/task:0"
 
 
 def check_devices(session: Any, plan: GraphPlan, config: Any) -> Tuple[Finding, ...]:
@@ -56,10 +58,17 @@ def check_devices(session: Any, plan: GraphPlan, config: Any) -> Tuple[Finding, 
     }
     is_soft = config is not None and config.allow_soft_placement
     judge = _substituted if is_soft else _missing
-    findings = [
-        judge(request, devices)
+    absent = [
+        request
         for request in device_requests(plan.graph, owners)
         if not any(matches(request.device, one) for one in devices)
+    ]
+    # What reads and writes a model's variables is in their task.
+    tasks = {task_of(one.device) for one in absent if one.model is not None}
+    findings = [
+        judge(request, devices)
+        for request in absent
+        if request.model is not None or task_of(request.device) not in tasks - {""}
     ]
     refusing = errors_of(findings)
     if refusing:
@@ -80,8 +89,15 @@ def _missing(request: DeviceRequest, devices: Sequence[str]) -> Finding:
         request.device,
         f"{_who_asks(request)} for it; there is {_listed(request, devices)}",
         model=request.model,
-        hint=_SOFT_PLACEMENT if is_replaceable else "name one of the session's devices",
+        hint=_SOFT_PLACEMENT if is_replaceable else _another(request, devices),
     )
+
+
+def _another(request: DeviceRequest, devices: Sequence[str]) -> str:
+    is_here = {task_of(one) for one in devices} == {_HERE}
+    if is_here and task_of(request.device):
+        return 'target="grpc://host:port" of a cluster that has it, or --target'
+    return "name one of the session's devices"
 
 
 def _substituted(request: DeviceRequest, devices: Sequence[str]) -> Finding:

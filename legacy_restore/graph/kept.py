@@ -85,16 +85,10 @@ class _PartRead:
 def _parts_read(kept: Kept) -> List[_PartRead]:
     found = []
     for saver in kept.savers:
-        parts = {
-            name: iter(kept.variables[name].parts)
-            for name in saver.variables
-            if name in kept.variables
-        }
-        for name, output, assignment in zip(
-            saver.variables, saver.read.outputs, saver.assignments
-        ):
-            if name in parts:
-                found.append(_PartRead(next(parts[name]), output, assignment))
+        outputs = zip(saver.parts, saver.read.outputs, saver.assignments)
+        for name, (variable, output, assignment) in zip(saver.variables, outputs):
+            if name in kept.variables:
+                found.append(_PartRead(variable, output, assignment))
     return [one for one in found if one.variable.op.name not in kept.without_value]
 
 

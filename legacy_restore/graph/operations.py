@@ -136,6 +136,11 @@ class RestoreOperations:
         """Returns the operations to run, all in one ``session.run``."""
         return [one for model in self.models.values() for one in model.assignments]
 
+    def reading_devices(self, name: str) -> List[str]:
+        """Returns the devices on which a model's files are read."""
+        savers = self.models[name].savers
+        return list(dict.fromkeys(one.read.device for one in savers))
+
     def restore_run(self, session: Any) -> RestoreRun:
         """Returns what to run to restore all models, once, in a session.
 

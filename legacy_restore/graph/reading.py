@@ -12,6 +12,7 @@ from legacy_restore.graph.alias import readable_prefixes
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tf import tf
+from legacy_restore.graph.visibility import refuse_unseen
 from legacy_restore.planning.plan import Action, ModelPlan
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
@@ -28,11 +29,13 @@ class Reading:
       models: Their plans; each has rows to restore.
       opened: Their checkpoints, by model name.
       consequence: What a failure leaves behind, for the error's text.
+      devices: The devices that read each of them, by model name.
     """
 
     models: Sequence[ModelPlan]
     opened: Mapping[str, Opened]
     consequence: str
+    devices: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 def run_reads(
@@ -59,6 +62,7 @@ def run_reads(
     rows = [row for model in reading.models for row in model.rows]
     size = sum(row.entry.nbytes for row in rows if row.entry is not None)
     _log.debug("reading %s from %d checkpoints", human_bytes(size), len(prefixes))
+    refuse_unseen(session, reading.opened, reading.devices)
     try:
         with readable_prefixes(files, prefixes) as readable:
             session.run(operations, feeds_of(readable))

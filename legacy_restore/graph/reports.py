@@ -17,6 +17,7 @@ _TOLD = (
     "state-file-elsewhere",
     "matched-under-prefix",
     "device-substituted",
+    "session-state",
     "shared-copy-differs",
     "shared-swapped",
 )

@@ -7,6 +7,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Union
 
 from legacy_restore import errors
 from legacy_restore.graph.check import check_session
+from legacy_restore.graph.cluster import cluster_of, session_for, state_remarks
 from legacy_restore.graph.converting import (
     ConvertedModel,
     feeds_at_once,
@@ -42,6 +43,9 @@ def restore(
     config: Any = None,
     verify: str = "read",
     memory_limit: Optional[Size] = None,
+    target: Optional[str] = None,
+    state: Optional[str] = None,
+    timeout: Optional[float] = None,
 ) -> Restored:
     """Restores models into one new session: all of them, or none.
 
@@ -69,6 +73,17 @@ def restore(
         as ``"12GiB"``, or bytes. What TensorFlow itself, the graph and calls take
         comes on top of it. What takes more is refused before there is a session, with
         what each model takes and the ways that would fit.
+      target: A task of a cluster of ``tf.compat.v1.train.Server``, such as
+        ``"grpc://host:2222"``, which makes the session; this process unless given. Each
+        variable is read from the files by the task that it is on.
+      state: Whose the variables in a cluster are: ``"isolated"``, this session's alone
+        (the default); ``"shared"``, those of all sessions, and refused if a variable of
+        that name has a value there already; ``"reset"``, shared after everything that
+        the cluster holds was cleared and the target's other sessions were closed. With
+        a ``config``, its ``isolate_session_state`` decides between the first two.
+      timeout: The seconds that a cluster has for each step, 300 unless given: to be
+        there, to read everything, and so on, also later for ``swap``, ``check``,
+        ``save`` and calls. After that, the tasks that do not answer are named.
 
     Returns:
       Graph and session, which live until ``close()``; a context manager.
@@ -82,6 +97,9 @@ def restore(
     """
     check_verify(verify)
     limit = None if memory_limit is None else parse_size("memory_limit", memory_limit)
+    if config is not None and not isinstance(config, tf.ConfigProto):
+        raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
+    cluster = cluster_of(target, config, state, timeout)
     started = time.monotonic()
     if isinstance(models, GraphPlan):
         for name, given in (("shared", shared), ("connect", connect)):
@@ -100,13 +118,13 @@ def restore(
         refuse_unless_fits(plan, limit)
     refuse_if_changed(plan.opened)
     planned = time.monotonic()
-    if config is not None and not isinstance(config, tf.ConfigProto):
-        raise errors.UsageError(f"config has to be a ConfigProto, not {config!r}")
     plan.operations.prepare()
-    session = tf.Session(graph=plan.graph, config=config)
-    try:
-        remarks = list(check_devices(session, plan, config))
-        remarks += _read_and_assign(session, plan)
+    with session_for(plan, config, cluster) as session:
+        remarks = [
+            *state_remarks(cluster),
+            *check_devices(session, plan, config),
+            *_read_and_assign(session, plan),
+        ]
         # What was read is what was planned only if no file was replaced meanwhile.
         refuse_if_changed(plan.opened)
         remarks += _initialize_rest(session, plan)
@@ -121,9 +139,6 @@ def restore(
             remarks=tuple(remarks),
         )
         return Restored(session, plan, report)
-    except BaseException:
-        session.close()
-        raise
 
 
 def _converted_models(plan: GraphPlan) -> List[ConvertedModel]:
@@ -146,7 +161,9 @@ def _read_and_assign(session: Any, plan: GraphPlan) -> Sequence[Finding]:
     models = _converted_models(plan)
     if not models:
         return ()
-    reading = Reading([model.plan for model in models], plan.opened, _CONSEQUENCE)
+    plans = [model.plan for model in models]
+    devices = {one.name: plan.operations.reading_devices(one.name) for one in plans}
+    reading = Reading(plans, plan.opened, _CONSEQUENCE, devices)
     if not any(model.fed_savers() for model in models):
         run = plan.operations.restore_run(session)
         run_reads(session, reading, run.operations, run.feeds)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 
 from legacy_restore.graph.assigning import add_assignment
 from legacy_restore.graph.reading_order import Unit, read_together
 from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.tasks import grouped_by_task
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
 from legacy_restore.planning.plan import Action, ModelPlan
@@ -115,22 +116,46 @@ def _add_reads(graph: Any, model: Restorable) -> List[_Read]:
         return []
     with entered(graph, model.plan.scope), tf.name_scope("legacy_restore"):
         filename = tf.placeholder(tf.string, [], name="prefix")
-        return [_add_read(filename, model, units) for units in groups]
+        return [
+            _add_read(filename, device, items)
+            for units in groups
+            for device, items in _by_task(model, units)
+        ]
 
 
-def _add_read(filename: Any, model: Restorable, units: Sequence[Unit]) -> _Read:
-    parts: List[_Part] = []
-    objects: List[Tuple[RenamedSaveable, int]] = []
+def _by_task(
+    model: Restorable, units: Sequence[Unit]
+) -> List[Tuple[str, List[Union[_Part, RenamedSaveable]]]]:
+    """What is read by each task: each part of a variable by the one that holds it."""
+    items: List[Union[_Part, RenamedSaveable]] = []
     for unit in units:
         first = unit[0].variable.name
         if first in model.variables:
-            parts += _parts_of(model.variables[first], str(unit[0].key))
+            items += _parts_of(model.variables[first], str(unit[0].key))
             continue
         keys = {row.variable.name: str(row.key) for row in unit}
-        item = RenamedSaveable(model.saveables[first], keys)
+        items.append(RenamedSaveable(model.saveables[first], keys))
+    return grouped_by_task(items, [_device_of(one) for one in items])
+
+
+def _device_of(item: Union[_Part, RenamedSaveable]) -> str:
+    if isinstance(item, _Part):
+        return str(item.variable.device)
+    return str(item.specs[0].tensor.device)
+
+
+def _add_read(
+    filename: Any, device: str, items: Sequence[Union[_Part, RenamedSaveable]]
+) -> _Read:
+    parts: List[_Part] = []
+    objects: List[Tuple[RenamedSaveable, int]] = []
+    for item in items:
+        if isinstance(item, _Part):
+            parts.append(item)
+            continue
         objects.append((item, len(parts)))
         parts += _tensors_of(item)
-    with tf.device("/device:CPU:0"):
+    with tf.device(device):
         outputs = tf.raw_ops.RestoreV2(
             prefix=filename,
             tensor_names=[one.key for one in parts],
@@ -178,12 +203,14 @@ def _add_barrier(graph: Any, reads: Sequence[_Read]) -> Any:
     an operation stays when its output is fed.)
     """
     with entered(graph, ""):
-        tokens = [
-            tf.placeholder_with_default(
-                one.operation.outputs[0], None, "legacy_restore/read"
-            )
-            for one in reads
-        ]
+        tokens = []
+        for one in reads:
+            # Elsewhere in a cluster, what was read would travel there.
+            with tf.device(one.operation.device):
+                read = one.operation.outputs[0]
+                tokens.append(
+                    tf.placeholder_with_default(read, None, "legacy_restore/read")
+                )
         return tf.group(*tokens, name="legacy_restore/all_read")
 
 

@@ -14,6 +14,7 @@ from legacy_restore.graph import calls
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
 from legacy_restore.graph.closing import closing_is
+from legacy_restore.graph.cluster_session import time_limited
 from legacy_restore.graph.frugal_swap import swapped_by_tensors
 from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.nest import leaves
@@ -241,7 +242,9 @@ class Restored(Mapping[str, RestoredModel]):
             plan = plan_swap(session, self.plan, model.name, location)
             with self._gate.change():  # Calls go on while the files are looked at.
                 try:
-                    with swapping(session, plan, model.name) as remarks:
+                    with time_limited(session), swapping(
+                        session, plan, model.name
+                    ) as remarks:
                         report = model_report(plan[model.name], remarks)
                         self.plan, model.report = plan, report
                 except BaseException:
@@ -252,7 +255,8 @@ class Restored(Mapping[str, RestoredModel]):
     @contextlib.contextmanager
     def _used(self) -> Iterator[None]:
         """Keeps swaps out while the session is used."""
-        with closing_is(self._closed()), self._gate.use():
+        limit = time_limited(self._session)
+        with closing_is(self._closed()), self._gate.use(), limit:
             yield
 
     def _closed(self) -> errors.ClosedError:

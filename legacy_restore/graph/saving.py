@@ -22,6 +22,7 @@ from legacy_restore.checkpoint.placing import (
 from legacy_restore.graph.operations import as_prefix
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tf import tf
+from legacy_restore.graph.visibility import refuse_unseen_directory
 from legacy_restore.graph.writing import Writer
 from legacy_restore.planning.spec import are_apart
 from legacy_restore.report.findings import KINDS, Finding, errors_of
@@ -70,6 +71,7 @@ def _save(session: Any, writer: Writer, target: str) -> None:
         raise errors.RestoreError(text, findings=twice)
     try:
         with directory_beside(target) as directory:
+            refuse_unseen_directory(session, directory, writer.devices)
             written = os.path.join(directory, os.path.basename(target))
             session.run(writer.operation, {writer.filename: as_prefix(written)})
             _verify(written, writer)

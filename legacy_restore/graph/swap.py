@@ -127,7 +127,8 @@ def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[List[Finding]]
     rows = plan[name].rows_to(Action.RESTORE)
     keys = {row.variable.name: str(row.key) for row in rows}
     opened = {name: plan.opened[name]}
-    reading = Reading([plan[name]], opened, _CONSEQUENCE)
+    devices = {name: plan.operations.reading_devices(name)}
+    reading = Reading([plan[name]], opened, _CONSEQUENCE, devices)
     others = [one for model in plan.operations.models.values() for one in model.savers]
     kept = Kept(operations.savers, others, plan.built[name].variables)
     model = ConvertedModel(

@@ -9,6 +9,7 @@ from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.saver_operations import SaverOperations
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
+from legacy_restore.graph.write_operations import Written, make_write
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec, Part
 
@@ -22,12 +23,14 @@ class Writer:
       operation: The operation that writes.
       keys: The key of each variable, by its name in the graph.
       pieces: The parts of those that are partitioned, likewise.
+      devices: The devices that write.
     """
 
     filename: Any
     operation: Any
     keys: Mapping[str, str]
     pieces: Mapping[str, Tuple[Part, ...]]
+    devices: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,25 +77,18 @@ def make_writer(
     """
     keys = names_without_scope(model)
     pieces = {variable.name: variable.pieces for variable in model.variables}
-    names: List[str] = []
-    slices: List[str] = []
-    tensors: List[Any] = []
+    written: List[Written] = []
     for one in savers:
-        names += [keys[name] for name in one.variables]
-        slices += one.slices
-        tensors += one.values
+        names = [keys[name] for name in one.variables]
+        written += map(Written, names, one.slices, one.values)
     for other in left:
-        names += [keys[other.name]] * len(other.values)
-        slices += other.slices
-        tensors += other.values
+        key = keys[other.name]
+        written += [
+            Written(key, part, value) for part, value in zip(other.slices, other.values)
+        ]
     filename = tf.placeholder(tf.string, [], name="save_prefix")
-    with tf.device("/device:CPU:0"):
-        operation = tf.raw_ops.SaveV2(
-            prefix=filename,
-            tensor_names=names,
-            shape_and_slices=slices,
-            tensors=tensors,
-        )
+    operation, devices = make_write(filename, written)
     saved = [name for one in savers for name in one.variables]
     saved += [other.name for other in left]
-    return Writer(filename, operation, {name: keys[name] for name in saved}, pieces)
+    of_names = {name: keys[name] for name in saved}
+    return Writer(filename, operation, of_names, pieces, devices)

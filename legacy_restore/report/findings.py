@@ -139,6 +139,8 @@ KINDS = _catalogue(
     _input_error("index-data-mismatch", "index and data file do not belong together"),
     _input_error("vocabulary-missing", "vocabulary file missing"),
     _input_error("asset-missing", "asset missing"),
+    _input_error("not-visible", "not what a task of the cluster sees"),
+    _input_error("path-is-pattern", "a path that a cluster cannot restore from"),
     _input_error("checkpoint-changed", "files changed since the plan was made"),
     # Looking into checkpoints.
     _error("no-match", "pattern that is found in no key"),
@@ -178,6 +180,10 @@ KINDS = _catalogue(
     # Sessions.
     _error("cast-overflow", "values that the other dtype cannot hold"),
     _error("device-missing", "no such device in the session"),
+    _error("task-lost", "task that does not answer"),
+    _error("cluster-timeout", "the cluster was not done in time"),
+    _error("name-in-cluster", "the cluster has it already"),
+    _error("state-left", "left in the cluster"),
     _error("graph-finalized", "the graph takes no more operations"),
     _error("restore-failed", "TensorFlow failed, and no file is at fault"),
     _error("initializer-failed", "initialiser failed"),
@@ -232,5 +238,6 @@ KINDS = _catalogue(
     _remark("no-variables", "model without variables"),
     _remark("size-unknown", "size that the file does not tell"),
     _remark("device-substituted", "device not there, another taken, as permitted"),
+    _remark("session-state", "state of the session"),
 )
 """Every kind of finding by its id."""
