@@ -12,7 +12,13 @@ _FLOAT_BYTES = 4
 KINDS = ("ref", "resource")
 """The two kinds of variables: those of old TensorFlow and today's."""
 
-VARIANTS = ("naive", "expert", "verify=read", "verify=session")
+VARIANTS = (
+    "naive",
+    "expert",
+    "init_from_checkpoint",
+    "verify=read",
+    "verify=session",
+)
 """The ways to restore, ``variants.py``, which loads TensorFlow."""
 
 
@@ -25,17 +31,25 @@ class Case:
       variables: Number of variables of each model.
       width: Rows and columns of each variable, of ``float32``.
       models: Number of models.
+      slots: Number of tensors of its shape that the checkpoint has beside each
+        variable, as an optimizer's slots; the graph has none of them.
     """
 
     name: str
     variables: int
     width: int
     models: int = 2
+    slots: int = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes of the weights of all models."""
         return self.models * self.variables * self.width**2 * _FLOAT_BYTES
+
+    @property
+    def stored_nbytes(self) -> int:
+        """Bytes of what the checkpoints hold."""
+        return self.nbytes * (1 + self.slots)
 
     @property
     def scopes(self) -> List[str]:
@@ -49,10 +63,14 @@ class Case:
 
     def __str__(self) -> str:
         """Says how large it is."""
-        return (
-            f"{self.models} models, each of {self.variables} variables "
+        models = "1 model" if self.models == 1 else f"{self.models} models, each"
+        text = (
+            f"{models} of {self.variables} variables "
             f"float32[{self.width},{self.width}], {human_bytes(self.nbytes)} in all"
         )
+        if self.slots:
+            text += f", of {human_bytes(self.stored_nbytes)} in the checkpoints"
+        return text
 
 
 CASES = {
@@ -60,9 +78,42 @@ CASES = {
     for case in (
         Case("large", variables=50, width=2236),  # 1 GB a model.
         Case("small", variables=1500, width=8),
+        Case("eight", variables=200, width=8, models=8),
+        Case("many", variables=10000, width=8, models=1),
+        # Adam keeps two slots for each variable.
+        Case("slots", variables=50, width=1300, models=1, slots=2),
+        Case("huge", variables=125, width=2236, models=1),  # 2.5 GB.
     )
 }
 """The cases by name."""
+
+USUAL = tuple(name for name in CASES if name != "huge")
+"""The cases that are measured unless others are named."""
+
+_SLOT = "/Adam"
+
+
+def is_slot(key: str) -> bool:
+    """Returns whether a key of a checkpoint is a slot's."""
+    return _SLOT in key
+
+
+def training_builder(case: Case) -> Callable[[], Any]:
+    """Returns the builder of the graph that writes: the model with its slots."""
+    import tensorflow.compat.v1 as tf
+
+    build = builder(case, "ref")
+
+    def build_with_slots() -> Any:
+        output = build()
+        for variable in tf.global_variables():
+            for number in range(case.slots):
+                # TensorFlow calls the first Adam, the second Adam_1.
+                name = variable.op.name + _SLOT + (f"_{number}" if number else "")
+                tf.get_variable(name, variable.shape, use_resource=False)
+        return output
+
+    return build_with_slots
 
 
 def builder(case: Case, kind: str) -> Callable[[], Any]:

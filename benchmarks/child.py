@@ -13,13 +13,13 @@ import sys
 from typing import Any, Dict
 
 import tensorflow.compat.v1 as tf
-from cases import Case, builder
+from cases import Case, training_builder
 from variants import BY_NAME
 
 
 def write(case: Dict[str, Any], prefixes: Dict[str, str]) -> Dict[str, Any]:
     """Writes a checkpoint for each model as its own training would have done."""
-    build = builder(Case(**case), "ref")
+    build = training_builder(Case(**case))
     for prefix in prefixes.values():
         os.makedirs(os.path.dirname(prefix))
         with tf.Graph().as_default(), tf.Session() as session:

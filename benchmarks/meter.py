@@ -20,12 +20,14 @@ class Measurement:
       peak_bytes: The most memory until all was restored, beyond that of the built
         graph; None where it cannot be told.
       remark: What there is to say about the memory, or None.
+      graph_bytes: Size of the graph's ``GraphDef`` afterwards; no weights are in it.
     """
 
     seconds_restored: float
     seconds_first_output: float
     peak_bytes: Optional[int]
     remark: Optional[str]
+    graph_bytes: Optional[int] = None
 
 
 class Meter:

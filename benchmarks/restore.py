@@ -13,13 +13,13 @@ import sys
 from typing import Any, Dict, List
 
 from absl import app, flags
-from cases import CASES, KINDS, Case
+from cases import CASES, KINDS, USUAL, Case
 from program import flags_parser, tell, terminate
 from rounds import BenchmarkError, measure, written
 from summary import Summary
 
 _CASES = flags.DEFINE_multi_enum(
-    "case", list(CASES), list(CASES), "What to restore; may be repeated."
+    "case", list(USUAL), list(CASES), "What to restore; may be repeated."
 )
 _KINDS = flags.DEFINE_multi_enum(
     "kind", list(KINDS), KINDS, "The kind of the variables; may be repeated."

@@ -48,7 +48,7 @@ def written(case: Case) -> Iterator[Written]:
       BenchmarkError: There is no room for them, or TensorFlow failed.
     """
     with tempfile.TemporaryDirectory(prefix="legacy_restore-bench-") as directory:
-        demand_room(directory, case.nbytes)
+        demand_room(directory, case.stored_nbytes)
         prefixes = {
             scope: os.path.join(directory, scope, "model.ckpt") for scope in case.scopes
         }

@@ -83,7 +83,12 @@ class Summary:
         }
 
     def _variant_json(self, variant: str) -> Dict[str, Any]:
-        fields = ("seconds_restored", "seconds_first_output", "peak_bytes")
+        fields = (
+            "seconds_restored",
+            "seconds_first_output",
+            "peak_bytes",
+            "graph_bytes",
+        )
         found: Dict[str, Any] = {one: self.median(variant, one) for one in fields}
         for base in _BASES:
             found[f"speed_against_{base}"] = self.speed_against(variant, base)
@@ -102,6 +107,7 @@ class Summary:
             "first output",
             "peak memory",
             "/ weights",
+            "graph",
         ]
         rows = [header, *(self._cells(variant) for variant in self.runs)]
         widths = [max(map(len, column)) for column in zip(*rows)]
@@ -116,6 +122,7 @@ class Summary:
         found = self._variant_json(variant)
         times = [run["seconds_restored"] for run in self.runs[variant]]
         peak, share = found["peak_bytes"], found["peak_to_weights"]
+        graph = found["graph_bytes"]
         return [
             variant,
             f"{found['seconds_restored']:.3f} s",
@@ -124,4 +131,5 @@ class Summary:
             f"{found['seconds_first_output']:.3f} s",
             _NOT_MEASURED if peak is None else human_bytes(int(peak)),
             _NOT_MEASURED if share is None else f"{share:,.2f}",
+            _NOT_MEASURED if graph is None else human_bytes(int(graph)),
         ]

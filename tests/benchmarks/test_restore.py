@@ -60,6 +60,37 @@ def test_every_variant_restores_and_measures(prefixes, variant, kind):
     found = child.run(dataclasses.asdict(TINY), prefixes, kind, variant)
     assert 0 < found["seconds_restored"] < found["seconds_first_output"]
     assert found["remark"] is None or not memory.is_available()
+    assert found["graph_bytes"] > 0
+
+
+@pytest.mark.parametrize("variant", cases.VARIANTS)
+def test_slots_are_in_the_files_and_in_no_graph(tmp_path, variant):
+    case = cases.Case("slots", variables=2, width=4, models=1, slots=2)
+    prefixes = {"model_0": str(tmp_path / "model_0" / "model.ckpt")}
+    child.write(dataclasses.asdict(case), prefixes)
+    reader = variants.tf.train.load_checkpoint(prefixes["model_0"])
+    keys = sorted(reader.get_variable_to_shape_map())
+    kernel = "layer_0/kernel"
+    assert keys[:3] == [kernel, f"{kernel}/Adam", f"{kernel}/Adam_1"]
+    assert len(keys) == 6
+    assert case.stored_nbytes == 3 * case.nbytes == 3 * 2 * 64
+    found = child.run(dataclasses.asdict(case), prefixes, "resource", variant)
+    assert found["seconds_restored"] > 0
+
+
+@pytest.mark.parametrize("kind", cases.KINDS)
+def test_the_graph_has_no_values(tmp_path, kind):
+    sizes = []
+    for width in (2, 100):  # Both sizes take one byte in a GraphDef.
+        case = cases.Case("c", variables=3, width=width)
+        prefixes = {
+            scope: str(tmp_path / str(width) / scope / "model.ckpt")
+            for scope in case.scopes
+        }
+        child.write(dataclasses.asdict(case), prefixes)
+        found = child.run(dataclasses.asdict(case), prefixes, kind, "verify=session")
+        sizes.append(found["graph_bytes"])
+    assert sizes[0] == sizes[1]
 
 
 def test_a_wrong_restore_is_no_result(prefixes, monkeypatch):
@@ -119,9 +150,11 @@ def test_a_peak_that_cannot_be_reset_is_told(monkeypatch, tmp_path):
     assert "No such file" in found.remark
 
 
-def runs(*seconds, peak=2000, remark=None):
+def runs(*seconds, peak=2000, remark=None, graph_bytes=3_000_000):
     return [
-        dataclasses.asdict(meter_lib.Measurement(one, one + 1, peak, remark))
+        dataclasses.asdict(
+            meter_lib.Measurement(one, one + 1, peak, remark, graph_bytes)
+        )
         for one in seconds
     ]
 
@@ -140,14 +173,16 @@ def test_medians_and_ratios():
     assert expert["peak_to_weights"] == 2
     line = str(found).splitlines()[-1]
     assert line.split()[1:7] == ["3.500", "s", "(3.000", "-", "4.000)", "2.00"]
+    assert line.split()[-2:] == ["2.9", "MiB"]
+    assert expert["graph_bytes"] == 3_000_000
 
 
 def test_what_was_not_measured_is_a_dash():
-    unknown = runs(1, peak=None, remark="no /proc")
+    unknown = runs(1, peak=None, remark="no /proc", graph_bytes=None)
     found = summary.Summary(TINY, "ref", {"naive": unknown, "expert": unknown})
     assert found.to_json()["variants"]["naive"]["peak_to_weights"] is None
     assert str(found).splitlines()[-1].strip() == "no /proc"
-    assert str(found).splitlines()[-2].split()[-2:] == ["-", "-"]
+    assert str(found).splitlines()[-2].split()[-3:] == ["-", "-", "-"]
 
 
 def test_the_command_runs_all_variants_and_leaves_no_files(tmp_path):
@@ -179,7 +214,7 @@ def test_an_interrupted_benchmark_leaves_no_files(tmp_path, number, code):
 
 
 @pytest.mark.parametrize(
-    "flags", [["--rounds=0"], ["--case=huge"], ["--kind=both"], ["--scale=-1"]]
+    "flags", [["--rounds=0"], ["--case=vast"], ["--kind=both"], ["--scale=-1"]]
 )
 def test_what_cannot_be_meant_is_usage(tmp_path, flags):
     code, out, err = run(*flags, tmp_path=tmp_path)
