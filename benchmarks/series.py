@@ -1,4 +1,4 @@
-"""Times what one process restores in turn: other weights in the same graph.
+"""Times what one process restores in turn: swaps, and one model after the other.
 
 Every series runs in a process of its own; the variants take turns. The first round is
 thrown away. ``docs/benchmarks.md`` says what is measured, and how.

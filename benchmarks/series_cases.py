@@ -31,6 +31,16 @@ SERIES = {
             ("Saver each time", "Saver.restore", "swap"),
             "one graph, the weights of each checkpoint in turn",
         ),
+        SeriesCase(
+            Case("each", variables=12, width=2236, models=4),
+            ("restore", "restore_each"),
+            "all models at once, or one after the other",
+        ),
+        SeriesCase(
+            Case("thrifty", variables=25, width=2236, models=3),
+            ("swap", "swap low"),
+            "the memory of a swap",
+        ),
     )
 }
 """The cases by name."""

@@ -83,16 +83,40 @@ def one_saver(case: Case, kind: str, prefixes: Prefixes) -> Steps:
 
 
 def swap(case: Case, kind: str, prefixes: Prefixes) -> Steps:
-    """Restores the first checkpoint, which is not counted, and swaps each in."""
+    """``swap`` as it is."""
+    return _swaps(case, kind, prefixes, {})
+
+
+def swap_low(case: Case, kind: str, prefixes: Prefixes) -> Steps:
+    """``swap`` that keeps no old weights."""
+    return _swaps(case, kind, prefixes, {"memory": "low"})
+
+
+def restore(case: Case, kind: str, prefixes: Prefixes) -> Steps:
+    """All models at once: a single step."""
+    models = _models(case, kind, prefixes)
     steps = Steps()
-    first, *_ = prefixes.values()
-    name = "model"
-    with lr.restore([lr.Model(name, builder(case, kind), first)]) as restored:
-        for prefix in prefixes.values():
-            with steps.step():
-                restored[name].swap(prefix)
-            steps.graph_is(restored.graph)
-            _compare_model(restored, name, prefix)
+    with contextlib.ExitStack() as stack:
+        with steps.step():
+            restored = stack.enter_context(lr.restore(models))
+        steps.graph_is(restored.graph)
+        for model in models:
+            _compare_model(restored, model.name, prefixes[model.name])
+    return steps
+
+
+def restore_each(case: Case, kind: str, prefixes: Prefixes) -> Steps:
+    """One model after the other, each closed when the next is asked for."""
+    models = _models(case, kind, prefixes)
+    steps = Steps()
+    each = iter(lr.restore_each(models))
+    for model in models:
+        with steps.step():
+            restored = next(each)
+        steps.graph_is(restored.graph)
+        _compare_model(restored, model.name, prefixes[model.name])
+    if next(each, None) is not None:
+        raise AssertionError("restore_each gives more models than there are")
     return steps
 
 
@@ -100,6 +124,9 @@ BY_NAME: Dict[str, Callable[[Case, str, Prefixes], Steps]] = {
     "Saver each time": saver_each_time,
     "Saver.restore": one_saver,
     "swap": swap,
+    "swap low": swap_low,
+    "restore": restore,
+    "restore_each": restore_each,
 }
 """The ways by name."""
 
@@ -109,6 +136,11 @@ def run(
 ) -> Dict[str, Any]:
     """Goes through a series once."""
     return BY_NAME[variant](Case(**case), kind, prefixes).to_json()
+
+
+def _models(case: Case, kind: str, prefixes: Prefixes) -> List[Any]:
+    build = builder(case, kind)
+    return [lr.Model(scope, build, prefix) for scope, prefix in prefixes.items()]
 
 
 def _stock(
@@ -129,6 +161,20 @@ def _stock(
                     saver_for_one().restore(session, prefix)
                 steps.graph_is(graph)
                 compare(session, variables, prefix)
+    return steps
+
+
+def _swaps(case: Case, kind: str, prefixes: Prefixes, options: Dict[str, Any]) -> Steps:
+    """Restores the first checkpoint, which is not counted, and swaps each in."""
+    steps = Steps()
+    first, *_ = prefixes.values()
+    name = "model"
+    with lr.restore([lr.Model(name, builder(case, kind), first)]) as restored:
+        for prefix in prefixes.values():
+            with steps.step():
+                restored[name].swap(prefix, **options)
+            steps.graph_is(restored.graph)
+            _compare_model(restored, name, prefix)
     return steps
 
 
