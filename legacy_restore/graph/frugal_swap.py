@@ -2,9 +2,10 @@
 
 Everything is verified first, from the files, so that a damaged checkpoint changes
 nothing. Then each tensor is read, verified once more and assigned, before the next one
-is read; small ones go together. No old value is kept: when a file changes while it is
-read, or the machine fails, some variables have new values and others their old ones.
-That is said, and ``swap`` with another checkpoint, or the same once more, mends it.
+is read; small ones go together. The files are held open, so that they may be deleted
+meanwhile. No old value is kept: when a file is written to while it is read, some
+variables have new values and others their old ones. That is said, and ``swap`` with
+another checkpoint, or the same once more, mends it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import dataclasses
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import open_prefix
 from legacy_restore.graph.cast_findings import Casts, failure
 from legacy_restore.graph.converting import (
     ConvertedModel,
@@ -27,7 +27,7 @@ from legacy_restore.graph.reading_order import units_of
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.refusals import refuse_if_changed
 from legacy_restore.graph.saver_operations import nothing_read
-from legacy_restore.graph.stored import StoredTensors
+from legacy_restore.graph.stored import HeldTensors, StoredTensors
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
@@ -75,46 +75,51 @@ def swapped_by_tensors(
         plan[name], opened, plan.built[name].variables, operations.savers, others
     )
     refuse_if_changed({name: opened})
-    _verify(rows, opened)
-    remarks = _casts_of(rows, opened)
-    refuse_if_changed({name: opened})
-    done = 0
-    try:
-        with StoredTensors(opened) as stored:
+    with _held(name, opened) as stored:
+        _verify(rows, stored)
+        remarks = _casts_of(rows, stored)
+        done = 0
+        try:
             for batch in _batches(rows):
                 _assign(session, model, batch, stored)
                 done += len(batch)
-        refuse_if_changed({name: opened})
-    except tf.errors.CancelledError:
-        raise  # The session was closed.
-    except (tf.errors.OpError, errors.LegacyRestoreError) as error:
-        raise _half_done(name, done, len(rows), error) from error
+        except tf.errors.CancelledError:
+            raise  # The session was closed.
+        except (tf.errors.OpError, errors.LegacyRestoreError) as error:
+            raise _half_done(name, done, len(rows), error) from error
     yield remarks
 
 
-def _verify(rows: Sequence[PlanRow], opened: Opened) -> None:
+def _held(name: str, opened: Opened) -> HeldTensors:
+    try:
+        return HeldTensors(opened)
+    except errors.LegacyRestoreError as error:
+        refuse_if_changed({name: opened})
+        finding = Finding(KINDS["corrupt"], opened.prefix, error.message, model=name)
+        raise failure([finding], _AS_THEY_WERE) from error
+
+
+def _verify(rows: Sequence[PlanRow], stored: HeldTensors) -> None:
     findings: List[Finding] = []
-    with open_prefix(opened.prefix) as checkpoint:
-        for row in rows:
-            try:
-                checkpoint.verify_tensor(str(row.key))
-            except errors.LegacyRestoreError as error:
-                own = Finding(KINDS["corrupt"], str(row.key), error.message)
-                findings += [
-                    dataclasses.replace(one, model=row.model)
-                    for one in error.findings or [own]
-                ]
+    for row in rows:
+        try:
+            stored.verify(str(row.key))
+        except errors.LegacyRestoreError as error:
+            own = Finding(KINDS["corrupt"], str(row.key), error.message)
+            findings += [
+                dataclasses.replace(one, model=row.model)
+                for one in error.findings or [own]
+            ]
     if findings:
         raise failure(findings, _AS_THEY_WERE)
 
 
-def _casts_of(rows: Sequence[PlanRow], opened: Opened) -> List[Finding]:
+def _casts_of(rows: Sequence[PlanRow], stored: StoredTensors) -> List[Finding]:
     """Casts once before anything is assigned: an overflow has to be known by then."""
     casts = Casts(_AS_THEY_WERE)
-    with StoredTensors(opened) as stored:
-        for row in rows:
-            if row.conversion is not None and row.conversion.is_cast:
-                casts.add(row, converted_tensor(row, stored, _AS_THEY_WERE))
+    for row in rows:
+        if row.conversion is not None and row.conversion.is_cast:
+            casts.add(row, converted_tensor(row, stored, _AS_THEY_WERE))
     casts.raise_if_any()
     return casts.remarks
 

@@ -123,8 +123,49 @@ class StoredTensors:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes what was opened."""
         if self._again is not None:
             self._again.close()
+
+
+class HeldTensors(StoredTensors):
+    """The same of files that are held open from the start.
+
+    What becomes of their names then changes nothing: a training job may delete them.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        """Opens the checkpoint.
+
+        Raises:
+          CheckpointError: It cannot be opened, or its files are not those of the plan.
+        """
+        super().__init__(opened)
+        self._is_held = False
+        try:
+            self._reopened()
+        except BaseException:
+            self.close()
+            raise
+        self._is_held = True
+
+    def __enter__(self) -> HeldTensors:
+        return self
+
+    def verify(self, key: str) -> None:
+        """Compares a tensor with its checksum.
+
+        Raises:
+          CheckpointError: It is damaged.
+        """
+        self._reopened().verify_tensor(key)
+
+    def _raise_if_replaced(self) -> None:
+        if not self._is_held:
+            super()._raise_if_replaced()
 
 
 def _cut(value: np.ndarray, part: TensorSlice) -> np.ndarray:
