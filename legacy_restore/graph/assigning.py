@@ -11,6 +11,15 @@ from typing import Any
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import is_resource
 
+TAKES_ANY_BUFFER = "_grappler_relax_allocator_constraints"
+"""The attribute with which an assignment takes the buffer that was read.
+
+Without it the value is copied to memory that GPUs and network cards reach at once
+(``AssignOp`` in ``tensorflow/core/kernels/assign_op.h``), so that weights are in memory
+twice. Usually the graph optimiser sets it (``RelaxAllocatorConstraints`` in
+``tensorflow/core/grappler/optimizers/memory_optimizer.cc``), which restores go without.
+"""
+
 
 def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
     """Adds the operation that assigns a variable, and returns it.
@@ -32,7 +41,10 @@ def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
                 [variable.handle, value],
                 [],
                 name=f"{name}/",
-                attrs={"dtype": tf.AttrValue(type=dtype.as_datatype_enum)},
+                attrs={
+                    "dtype": tf.AttrValue(type=dtype.as_datatype_enum),
+                    TAKES_ANY_BUFFER: tf.AttrValue(b=True),
+                },
             )
         reference = variable.op.outputs[0]
         return graph.create_op(
@@ -45,5 +57,6 @@ def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
                 "T": tf.AttrValue(type=dtype.as_datatype_enum),
                 # As a Saver has it: any shape will do where the variable has none.
                 "validate_shape": tf.AttrValue(b=reference.shape.is_fully_defined()),
+                TAKES_ANY_BUFFER: tf.AttrValue(b=True),
             },
         )

@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, List, Mapping, Sequence, Tuple
 
+from legacy_restore.graph.assigning import TAKES_ANY_BUFFER
 from legacy_restore.graph.restore_graph import entered
 from legacy_restore.graph.saver_operations import SaverOperations
 from legacy_restore.graph.tf import tf
@@ -167,7 +168,8 @@ class _Function:
         name = f"assign_{number}"
         if part.op.type == _HANDLE:
             inputs = [f"{variable.name}:resource:0", value, "^all_read"]
-            self._node(name, "AssignVariableOp", inputs).attr["dtype"].type = dtype
+            node = self._node(name, "AssignVariableOp", inputs)
+            node.attr["dtype"].type = dtype
         else:
             # Without a name of its own its values are kept under the operation's.
             storage = variable.attr["shared_name"]
@@ -176,5 +178,6 @@ class _Function:
             node = self._node(name, "Assign", inputs)
             node.attr["T"].type = dtype
             node.attr["validate_shape"].b = part.shape.is_fully_defined()
+        node.attr[TAKES_ANY_BUFFER].b = True
         self._definition.control_ret[name] = name
         self._definition.signature.control_output.append(name)
