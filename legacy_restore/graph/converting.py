@@ -14,7 +14,17 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import (
+    Any,
+    Container,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Sequence,
+    Set,
+)
 
 import numpy as np
 
@@ -34,6 +44,21 @@ from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PartRead:
+    """Where a part of a variable, or a tensor of an object, is read and assigned.
+
+    Attributes:
+      number: Which of the variable's parts it is.
+      output: What is read, which may be fed instead.
+      assignment: The operation that assigns it.
+    """
+
+    number: int
+    output: Any
+    assignment: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,6 +103,31 @@ class ConvertedModel:
         merging = self.merging_savers()
         return [one for one in self.savers if one not in merging]
 
+    def parts_read(
+        self, names: Container[str], savers: Iterable[SaverOperations]
+    ) -> Dict[str, List[PartRead]]:
+        """Returns where the parts of variables are read and assigned, by their names.
+
+        In a cluster each task reads its own, in another order than that of the parts.
+
+        Args:
+          names: The names of the variables.
+          savers: Those of the model's operations to look at.
+        """
+        found: Dict[str, List[PartRead]] = {}
+        for saver in savers:
+            each = zip(saver.variables, saver.parts, saver.read.outputs)
+            for assignment, (name, part, output) in zip(saver.assignments, each):
+                if name in names:
+                    number = 0 if part is None else self._number(name, part)
+                    one = PartRead(number, output, assignment)
+                    found.setdefault(name, []).append(one)
+        return found
+
+    def _number(self, name: str, part: Any) -> int:
+        parts = [one.op.name for one in self.variables[name].parts]
+        return parts.index(part.op.name)
+
 
 @dataclasses.dataclass(frozen=True)
 class FedValues:
@@ -118,9 +168,8 @@ def feeds_at_once(models: Sequence[ConvertedModel], consequence: str) -> FedValu
         merging = model.merging_savers()
         feeds.update(nothing_read(merging))
         with StoredTensors(model.opened) as stored:
-            for saver in model.fed_savers():
-                if saver not in merging:
-                    feeds.update(_values(model, saver, stored, {}, casts))
+            fed = [one for one in model.fed_savers() if one not in merging]
+            feeds.update(_values(model, fed, stored, {}, casts))
             for row in model.merged_rows():
                 # Its overflow is to be known before anything is assigned.
                 if row.conversion is not None and row.conversion.is_cast:
@@ -147,8 +196,7 @@ def feeds_over_current(
     merged = model.merged_rows()
     current = current_values(session, model, merged, consequence)
     with StoredTensors(model.opened) as stored:
-        for saver in model.fed_savers():
-            feeds.update(_values(model, saver, stored, current, casts))
+        feeds.update(_values(model, model.fed_savers(), stored, current, casts))
     casts.raise_if_any()
     return FedValues(feeds, casts.remarks)
 
@@ -221,13 +269,13 @@ def _merge(
         converted = converted_tensor(row, stored, consequence)
     casts.add(row, converted)
     casts.raise_if_any()
-    [saver] = [one for one in model.savers if name in one.variables]
-    own = [place for place, of_name in enumerate(saver.variables) if of_name == name]
+    parts = model.parts_read([name], model.savers)[name]
     feeds = nothing_read([*model.savers, *model.others])
-    for number, place, value in zip(own, places_of(row), current):
-        feeds[saver.read.outputs[number]] = converted.part(place, value)
+    places = places_of(row)
+    for part in parts:
+        feeds[part.output] = converted.part(places[part.number], current[part.number])
     try:
-        session.run([saver.assignments[number] for number in own], feeds)
+        session.run([part.assignment for part in parts], feeds)
     except tf.errors.CancelledError:
         raise  # The session was closed.
     except tf.errors.OpError as error:
@@ -240,23 +288,21 @@ def _merge(
 
 def _values(
     model: ConvertedModel,
-    saver: SaverOperations,
+    savers: Sequence[SaverOperations],
     stored: StoredTensors,
     current: Mapping[str, Sequence[np.ndarray]],
     casts: Casts,
 ) -> Iterator[Any]:
-    """Gives pairs of an output of one read and what is to be fed in its place."""
+    """Gives pairs of an output of some reads and what is to be fed in its place."""
     rows = model.rows
-    outputs: Dict[str, List[Any]] = {}
-    for output, name in zip(saver.read.outputs, saver.variables):
-        outputs.setdefault(name, []).append(output)
-    for name, of_name in outputs.items():
+    for name, parts in model.parts_read(rows, savers).items():
         converted = converted_tensor(rows[name], stored, casts.consequence)
         casts.add(rows[name], converted)
-        kept: Sequence[Optional[np.ndarray]] = current.get(name, ())
-        kept = kept or [None] * len(of_name)
-        for output, place, value in zip(of_name, places_of(rows[name]), kept):
-            yield output, converted.part(place, value)
+        places = places_of(rows[name])
+        kept = current.get(name)
+        for part in parts:
+            own = None if kept is None else kept[part.number]
+            yield part.output, converted.part(places[part.number], own)
 
 
 def converted_tensor(

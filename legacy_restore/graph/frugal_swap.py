@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence
 
 from legacy_restore import errors
 from legacy_restore.graph.cast_findings import Casts, failure
@@ -36,14 +36,6 @@ _AS_THEY_WERE = "the weights are as they were"
 
 # A session.run takes some time to prepare, whatever it assigns.
 _BATCH_BYTES = 16 << 20
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Place:
-    """Where one row is read and assigned: an output and an operation for each part."""
-
-    outputs: List[Any]
-    assignments: List[Any]
 
 
 @contextlib.contextmanager
@@ -148,32 +140,18 @@ def _assign(
 ) -> None:
     merged = [row for row in batch if row.is_merged]
     current = current_values(session, model, merged, _AS_THEY_WERE)
-    places = _places(model, batch)
+    rows = {row.variable.name: row for row in batch}
     feeds = nothing_read(model.others)
     operations: Dict[Any, None] = {}
-    for row in batch:
-        name = row.variable.name
-        converted = converted_tensor(row, stored, _AS_THEY_WERE)
-        kept: Sequence[Any] = current.get(name, ())
-        old = kept or [None] * len(places[name].outputs)
-        for output, place, value in zip(places[name].outputs, places_of(row), old):
-            feeds[output] = converted.part(place, value)
-        operations.update(dict.fromkeys(places[name].assignments))
+    for name, parts in model.parts_read(rows, model.savers).items():
+        converted = converted_tensor(rows[name], stored, _AS_THEY_WERE)
+        places = places_of(rows[name])
+        kept = current.get(name)
+        for part in parts:
+            own = None if kept is None else kept[part.number]
+            feeds[part.output] = converted.part(places[part.number], own)
+            operations[part.assignment] = None
     session.run(list(operations), feeds)
-
-
-def _places(model: ConvertedModel, batch: Sequence[PlanRow]) -> Dict[str, _Place]:
-    found = {row.variable.name: _Place([], []) for row in batch}
-    for output, name, assignment in _all_places(model):
-        if name in found:
-            found[name].outputs.append(output)
-            found[name].assignments.append(assignment)
-    return found
-
-
-def _all_places(model: ConvertedModel) -> Iterator[Tuple[Any, str, Any]]:
-    for saver in model.savers:
-        yield from zip(saver.read.outputs, saver.variables, saver.assignments)
 
 
 def _half_done(
