@@ -19,6 +19,7 @@ does not see.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from legacy_restore.graph.assigning import TAKES_ANY_BUFFER
@@ -88,9 +89,11 @@ def _definition(name: str, models: Mapping[str, Sequence[SaverOperations]]) -> A
     """The call with its inputs, and the function that it calls."""
     definition = tf.GraphDef()
     definition.versions.producer = tf.GRAPH_DEF_VERSION
-    function = _Function(definition.library.function.add(), name.replace("/", "_"))
+    function = definition.library.function.add()
+    _Function(function).fill(list(models.values()))
+    function.signature.name = _name_of(function)
     call = tf.NodeDef(name=name, op="StatefulPartitionedCall")
-    call.attr["f"].func.name = function.name
+    call.attr["f"].func.name = function.signature.name
     call.attr["Tin"].list.type.extend([_STRING] * len(models))
     call.attr["Tout"].list.SetInParent()
     options = tf.ConfigProto()
@@ -102,18 +105,21 @@ def _definition(name: str, models: Mapping[str, Sequence[SaverOperations]]) -> A
         prefix.attr["shape"].shape.SetInParent()
         call.input.append(prefix.name)
     definition.node.append(call)
-    function.fill(list(models.values()))
     return definition
+
+
+def _name_of(function: Any) -> str:
+    """A name that no other function has, such as that of a graph which was imported."""
+    contents = function.SerializeToString(deterministic=True)
+    return f"legacy_restore_{hashlib.sha256(contents).hexdigest()[:16]}"
 
 
 class _Function:
     """The definition of a function while it is made."""
 
-    def __init__(self, definition: Any, name: str) -> None:
+    def __init__(self, definition: Any) -> None:
         """Takes an empty ``FunctionDef``."""
-        self.name = name
         self._definition = definition
-        definition.signature.name = name
         definition.signature.is_stateful = True
         for attribute in ("_noinline", "_nospecialize", "_tf_data_function"):
             definition.attr[attribute].b = True

@@ -184,3 +184,17 @@ def test_the_graph_does_not_grow_with_the_values(kind, tmp_path):
         with lr.restore([lr.Model("m", variables(kind, shapes), prefix)]) as restored:
             sizes.append(restored.graph.as_graph_def().ByteSize())
     assert sizes[1] - sizes[0] < 100
+
+
+def test_the_graph_of_a_restored_model_is_restored_in_another(kind, tmp_path):
+    [first] = models_of(kind, tmp_path, "a")
+    with lr.restore([first]) as restored, restored.graph.as_default():
+        meta_graph = tf.train.export_meta_graph(graph=restored.graph)
+    again = {f"a/{name}": value for name, value in values_of(SHAPES, 1).items()}
+
+    def build():
+        tf.train.import_meta_graph(meta_graph)
+
+    second = lr.Model("b", build, write(tmp_path / "b", again))
+    with lr.restore([second], verify="session") as restored:
+        assert_same(values_in(restored, "b"), again)
