@@ -77,7 +77,7 @@ def swapped_by_tensors(
                 done += len(batch)
         except tf.errors.CancelledError:
             raise  # The session was closed.
-        except (tf.errors.OpError, errors.LegacyRestoreError) as error:
+        except (tf.errors.OpError, errors.LegacyRestoreError, MemoryError) as error:
             raise _half_done(name, done, len(rows), error) from error
     yield remarks
 

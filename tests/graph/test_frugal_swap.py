@@ -123,6 +123,23 @@ def test_files_that_are_deleted_meanwhile_are_read_all_the_same(
     assert restored.check().ok
 
 
+def test_what_is_done_is_said_where_memory_ends(restored, tmp_path, monkeypatch):
+    monkeypatch.setattr(frugal_swap, "_BATCH_BYTES", 1)
+    converted = frugal_swap.converted_tensor
+
+    def too_large(row, *arguments):
+        if row.variable.name == "b/layer_2/w":
+            raise MemoryError("no 8,000 bytes")
+        return converted(row, *arguments)
+
+    monkeypatch.setattr(frugal_swap, "converted_tensor", too_large)
+    other = write(tmp_path / "other", values_of(SHAPES, 5))
+    with pytest.raises(errors.RestoreError, match="no 8,000 bytes") as caught:
+        restored["b"].swap(other, memory="low")
+    finding = only(caught.value.findings, "swap-half-done")
+    assert finding.message.startswith("2 of 4 variables have the values of the new")
+
+
 def test_what_is_converted_and_what_is_in_parts(kind, tmp_path, batches):
     def build():
         tf.get_variable("step", [], tf.int64)
