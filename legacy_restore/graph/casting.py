@@ -115,6 +115,8 @@ def _is_exact(stored: str, dtype: str) -> bool:
     """Whether every value of a dtype is one of another."""
     if stored == BOOLEAN:
         return True
+    if dtype.startswith("float8"):  # NumPy calls uint8 to any of them safe.
+        return False
     try:
         safe = np.can_cast(np.dtype(stored), np.dtype(dtype), "safe")
     except TypeError:  # NumPy has no such dtype.

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from legacy_restore.graph import casting
 from legacy_restore.graph.casting import cast_values
-from legacy_restore.graph.tf import tf
+from legacy_restore.graph.tf import IS_TF1, tf
 
 NAMES = ["float16", "float32", "float64", "int8", "int32", "int64", "uint8", "uint64"]
 
@@ -143,3 +143,10 @@ def test_tensorflow_casts_what_fits_to_the_same_values(values, dtype):
         expected = session.run(tf.cast(tf.constant(values), dtype))
     assert expected.dtype == found.values.dtype
     assert expected.tobytes() == found.values.tobytes()
+
+
+@pytest.mark.skipif(IS_TF1, reason="TensorFlow 1.15 has no such dtypes")
+def test_bytes_that_eight_bit_floats_cannot_hold_are_told():
+    report = cast(np.uint8([16, 17, 255]), "float8_e4m3fn").report
+    assert (report.overflows, report.rounded) == (0, 2)
+    assert cast(np.uint8([16, 17, 240]), "float8_e4m3b11fnuz").report.overflows == 1
