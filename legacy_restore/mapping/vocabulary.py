@@ -63,7 +63,7 @@ class VocabularyRemap:
           UsageError: One of them cannot be meant.
         """
         try:
-            re.compile(self.pattern)
+            re.compile(self.pattern).fullmatch("")
         except (re.error, TypeError) as error:
             raise errors.UsageError(f"{self}: {error}") from error
         for path in (self.old_file, self.new_file):
@@ -168,8 +168,8 @@ def _read(model: str, path: str) -> _Vocabulary:
     try:
         with open(path, "rb") as file:
             data = file.read()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # No path has a zero byte.
+        reason = getattr(error, "strerror", None) or str(error)
         finding = Finding(
             KINDS["vocabulary-missing"],
             path,

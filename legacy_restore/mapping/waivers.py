@@ -33,7 +33,7 @@ def check_patterns(argument: str, patterns: Sequence[str]) -> Tuple[str, ...]:
         raise errors.UsageError(f"{argument} takes a list of patterns") from None
     for pattern in patterns:
         try:
-            re.compile(pattern)
+            re.compile(pattern).fullmatch("")
         except (re.error, TypeError) as error:
             raise errors.UsageError(f"{argument}: {pattern!r}: {error}") from error
     return tuple(patterns)

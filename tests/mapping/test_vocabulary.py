@@ -113,6 +113,8 @@ def test_a_file_that_is_not_there_is_an_input_fault(tmp_path):
     # One finding a file, however many remaps read it; also of a directory.
     again = VocabularyRemap("other", tmp_path, tmp_path / "none.txt")
     assert len(read_row_maps("m", [remap, remap, again]).findings) == 2
+    [finding] = read_row_maps("m", [VocabularyRemap("w", "a\0b", "a\0b")]).findings
+    assert (finding.id, finding.subject) == ("vocabulary-missing", "a\0b")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,7 @@ def test_a_file_that_is_not_there_is_an_input_fault(tmp_path):
     [
         ("(", "a", "b"),
         (None, "a", "b"),
+        (b"emb", "a", "b"),
         ("emb", "", "b"),
         ("emb", "a", None),
         ("emb", "a", "b", -1),

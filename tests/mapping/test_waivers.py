@@ -28,7 +28,7 @@ def test_names_may_be_given_by_an_iterator():
     assert waivers.unused(["a", "b"], iter(["a", "b"])) == ()
 
 
-@pytest.mark.parametrize("patterns", ["logits/.*", b"x", ["("], [None], [3]])
+@pytest.mark.parametrize("patterns", ["logits/.*", b"x", ["("], [None], [3], [b"x"]])
 def test_what_is_no_list_of_patterns_is_refused(patterns):
     with pytest.raises(errors.UsageError):
         waivers.check_patterns("allow_missing", patterns)
