@@ -15,6 +15,8 @@ import dataclasses
 from typing import Any, Dict, Iterator, List, Sequence
 
 from legacy_restore import errors
+from legacy_restore.checkpoint.dtypes import BY_NAME
+from legacy_restore.checkpoint.faults import limits_of_tensor
 from legacy_restore.graph.cast_findings import Casts, failure
 from legacy_restore.graph.converting import (
     ConvertedModel,
@@ -68,7 +70,7 @@ def swapped_by_tensors(
     )
     refuse_if_changed({name: opened})
     with _held(name, opened) as stored:
-        _verify(rows, stored)
+        _verify(rows, stored, opened)
         remarks = _casts_of(rows, stored)
         done = 0
         try:
@@ -91,11 +93,12 @@ def _held(name: str, opened: Opened) -> HeldTensors:
         raise failure([finding], _AS_THEY_WERE) from error
 
 
-def _verify(rows: Sequence[PlanRow], stored: HeldTensors) -> None:
+def _verify(rows: Sequence[PlanRow], stored: HeldTensors, opened: Opened) -> None:
     findings: List[Finding] = []
     for row in rows:
         try:
             stored.verify(str(row.key))
+            _refuse_unless_decodable(row, opened)
         except errors.LegacyRestoreError as error:
             own = Finding(KINDS["corrupt"], str(row.key), error.message)
             findings += [
@@ -104,6 +107,13 @@ def _verify(rows: Sequence[PlanRow], stored: HeldTensors) -> None:
             ]
     if findings:
         raise failure(findings, _AS_THEY_WERE)
+
+
+def _refuse_unless_decodable(row: PlanRow, opened: Opened) -> None:
+    """Raises if a tensor is none that an array can hold: values are fed here."""
+    if row.entry is not None:
+        with limits_of_tensor(row.entry.key, opened.prefix):
+            BY_NAME[row.entry.dtype].to_numpy()
 
 
 def _casts_of(rows: Sequence[PlanRow], stored: StoredTensors) -> List[Finding]:
@@ -157,8 +167,9 @@ def _assign(
 def _half_done(
     name: str, done: int, total: int, error: Exception
 ) -> errors.RestoreError:
-    message = error.message if isinstance(error, errors.LegacyRestoreError) else None
-    reason = message or reason_of(error)
+    reason = reason_of(error)
+    if isinstance(error, errors.LegacyRestoreError) and error.findings:
+        reason = f"{error.findings[0].subject}: {error.findings[0].message}"
     finding = Finding(
         KINDS["swap-half-done"],
         name,

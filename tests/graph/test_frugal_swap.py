@@ -1,5 +1,7 @@
 """Swapping tensor by tensor."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,8 @@ def test_a_file_that_changes_meanwhile_is_said_and_can_be_mended(
         restored["b"].swap(other, memory="low")
     finding = only(caught.value.findings, "swap-half-done")
     assert finding.message.startswith("3 of 4 variables have the values of the new")
+    assert finding.message.startswith("2 of 4 variables have the values of the new")
+    assert "as they were" not in finding.message
     assert "some weights are new and others old" in str(caught.value)
     assert restored.plan is before
     changed = [row for row in restored.check().rows if row.status.value == "changed"]
@@ -121,6 +125,23 @@ def test_files_that_are_deleted_meanwhile_are_read_all_the_same(
     restored["b"].swap(other, memory="low")
     assert_same(values_in(restored, "b"), values_of(SHAPES, 5))
     assert restored.check().ok
+
+
+def test_what_no_array_can_hold_here_is_refused_before(kind, tmp_path, monkeypatch):
+    def build():
+        tf.get_variable("v", initializer=tf.cast(tf.constant([1.0, 2.0]), tf.bfloat16))
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        build()
+        session.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(session, str(tmp_path / "m"))
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with lr.restore([lr.Model("m", of_kind(kind, build), prefix)]) as restored:
+        with pytest.raises(errors.RestoreError) as caught:
+            restored["m"].swap(prefix, memory="low")
+        assert ids(caught.value.findings) == ["missing-dependency"]
+        assert "the weights are as they were" in str(caught.value)
+        restored["m"].swap(prefix)
 
 
 def test_what_is_done_is_said_where_memory_ends(restored, tmp_path, monkeypatch):
