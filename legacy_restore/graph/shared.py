@@ -250,7 +250,9 @@ def _link(operation: Any, holder: Any) -> None:
     places = [*operation.colocation_groups(), f"loc:@{holder.name}".encode()]
     own = f"loc:@{operation.name}".encode()
     together = tf.AttrValue.ListValue(s=[one for one in places if one != own])
+    # Named in both, it is one storage also where the graph is imported into a scope.
+    for one in (holder, operation):
+        one._set_attr("shared_name", tf.AttrValue(s=name))
     # A storage is one of a device: both have to be placed on the same.
-    operation._set_attr("shared_name", tf.AttrValue(s=name))
     operation._set_attr("container", tf.AttrValue(s=container))
     operation._set_attr("_class", tf.AttrValue(list=together))

@@ -633,3 +633,15 @@ def test_variables_of_layers(kind, tmp_path):
         expected = (x @ saved["head/kernel"] + saved["head/bias"]) * 2
         np.testing.assert_allclose(restored["b"](x=x), expected, rtol=1e-5)
         assert restored.report.coverage.variables == 3
+
+
+def test_it_is_one_storage_also_in_a_scope_of_another_graph(pair):
+    with lr.restore(pair, shared=EMB) as restored, restored.graph.as_default():
+        meta_graph = tf.train.export_meta_graph(graph=restored.graph)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(meta_graph, import_scope="m")
+        found = {one.op.name: one for one in tf.global_variables()}
+        a, b = found["m/a/emb/w"], found["m/b/emb/w"]
+        session.run(a.initializer)
+        a, b = session.run([a, b])
+        assert a.tobytes() == b.tobytes()
