@@ -166,6 +166,8 @@ class _Vocabulary:
 
 def _read(model: str, path: str) -> _Vocabulary:
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError("it is no regular file")  # A pipe would never end.
         with open(path, "rb") as file:
             data = file.read()
     except (OSError, ValueError) as error:  # No path has a zero byte.

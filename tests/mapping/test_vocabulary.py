@@ -1,5 +1,7 @@
 """Vocabulary files: words as bytes, a line a row."""
 
+import os
+
 import pytest
 
 from legacy_restore import errors
@@ -113,6 +115,10 @@ def test_a_file_that_is_not_there_is_an_input_fault(tmp_path):
     # One finding a file, however many remaps read it; also of a directory.
     again = VocabularyRemap("other", tmp_path, tmp_path / "none.txt")
     assert len(read_row_maps("m", [remap, remap, again]).findings) == 2
+    os.mkfifo(tmp_path / "pipe")  # Nobody writes to it: it would be waited for.
+    piped = VocabularyRemap("emb", tmp_path / "old.txt", tmp_path / "pipe")
+    [finding] = read_row_maps("m", [piped]).findings
+    assert finding.message.endswith("it is no regular file")
     [finding] = read_row_maps("m", [VocabularyRemap("w", "a\0b", "a\0b")]).findings
     assert (finding.id, finding.subject) == ("vocabulary-missing", "a\0b")
 
