@@ -157,6 +157,7 @@ def test_what_is_done_is_said_where_memory_ends(restored, tmp_path, monkeypatch)
     with pytest.raises(errors.RestoreError, match="no 8,000 bytes") as caught:
         restored["b"].swap(other, memory="low")
     finding = only(caught.value.findings, "swap-half-done")
+    assert finding.message.startswith("2 of 4 variables have the values of the new")
 
 
 def test_what_is_converted_and_what_is_in_parts(kind, tmp_path, batches):
