@@ -37,7 +37,7 @@ from legacy_restore.graph.initialise import initialization_waves
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reading import run_initializers
 from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
+from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import read_owned
@@ -69,15 +69,15 @@ class ConvertedModel:
       plan: Its plan.
       opened: Its checkpoint.
       variables: Its variables, by name.
-      savers: The operations that restore it.
+      groups: The operations that restore it.
       others: Those of the models that are restored behind the same barrier.
     """
 
     plan: ModelPlan
     opened: Opened
     variables: Mapping[str, OwnedVariable]
-    savers: Sequence[SaverOperations]
-    others: Sequence[SaverOperations] = ()
+    groups: Sequence[RestoreGroup]
+    others: Sequence[RestoreGroup] = ()
 
     @property
     def rows(self) -> Dict[str, PlanRow]:
@@ -88,23 +88,23 @@ class ConvertedModel:
         """Returns the rows that take a part of their value from an initialiser."""
         return [row for row in self.rows.values() if row.is_merged]
 
-    def fed_savers(self) -> List[SaverOperations]:
+    def fed_groups(self) -> List[RestoreGroup]:
         """Returns the operations whose values are fed, as some are converted."""
         names = {name for name, row in self.rows.items() if row.conversion}
-        return [one for one in self.savers if names.intersection(one.variables)]
+        return [one for one in self.groups if names.intersection(one.variables)]
 
-    def merging_savers(self) -> List[SaverOperations]:
+    def merging_groups(self) -> List[RestoreGroup]:
         """Returns those of rows that take a part of their value from initialisers."""
         names = {row.variable.name for row in self.merged_rows()}
-        return [one for one in self.savers if names.intersection(one.variables)]
+        return [one for one in self.groups if names.intersection(one.variables)]
 
-    def at_once(self) -> List[SaverOperations]:
+    def at_once(self) -> List[RestoreGroup]:
         """Returns the operations of rows whose value the checkpoint alone gives."""
-        merging = self.merging_savers()
-        return [one for one in self.savers if one not in merging]
+        merging = self.merging_groups()
+        return [one for one in self.groups if one not in merging]
 
     def parts_read(
-        self, names: Container[str], savers: Iterable[SaverOperations]
+        self, names: Container[str], groups: Iterable[RestoreGroup]
     ) -> Dict[str, List[PartRead]]:
         """Returns where the parts of variables are read and assigned, by their names.
 
@@ -112,12 +112,12 @@ class ConvertedModel:
 
         Args:
           names: The names of the variables.
-          savers: Those of the model's operations to look at.
+          groups: Those of the model's operations to look at.
         """
         found: Dict[str, List[PartRead]] = {}
-        for saver in savers:
-            each = zip(saver.variables, saver.parts, saver.read.outputs)
-            for assignment, (name, part, output) in zip(saver.assignments, each):
+        for group in groups:
+            each = zip(group.variables, group.parts, group.read.outputs)
+            for assignment, (name, part, output) in zip(group.assignments, each):
                 if name in names:
                     number = 0 if part is None else self._number(name, part)
                     one = PartRead(number, output, assignment)
@@ -165,10 +165,10 @@ def feeds_at_once(models: Sequence[ConvertedModel], consequence: str) -> FedValu
     feeds: Dict[Any, np.ndarray] = {}
     casts = Casts(consequence)
     for model in models:
-        merging = model.merging_savers()
+        merging = model.merging_groups()
         feeds.update(nothing_read(merging))
         with StoredTensors(model.opened) as stored:
-            fed = [one for one in model.fed_savers() if one not in merging]
+            fed = [one for one in model.fed_groups() if one not in merging]
             feeds.update(_values(model, fed, stored, {}, casts))
             for row in model.merged_rows():
                 # Its overflow is to be known before anything is assigned.
@@ -196,7 +196,7 @@ def feeds_over_current(
     merged = model.merged_rows()
     current = current_values(session, model, merged, consequence)
     with StoredTensors(model.opened) as stored:
-        feeds.update(_values(model, model.fed_savers(), stored, current, casts))
+        feeds.update(_values(model, model.fed_groups(), stored, current, casts))
     casts.raise_if_any()
     return FedValues(feeds, casts.remarks)
 
@@ -269,8 +269,8 @@ def _merge(
         converted = converted_tensor(row, stored, consequence)
     casts.add(row, converted)
     casts.raise_if_any()
-    parts = model.parts_read([name], model.savers)[name]
-    feeds = nothing_read([*model.savers, *model.others])
+    parts = model.parts_read([name], model.groups)[name]
+    feeds = nothing_read([*model.groups, *model.others])
     places = places_of(row)
     for part in parts:
         feeds[part.output] = converted.part(places[part.number], current[part.number])
@@ -288,14 +288,14 @@ def _merge(
 
 def _values(
     model: ConvertedModel,
-    savers: Sequence[SaverOperations],
+    groups: Sequence[RestoreGroup],
     stored: StoredTensors,
     current: Mapping[str, Sequence[np.ndarray]],
     casts: Casts,
 ) -> Iterator[Any]:
     """Gives pairs of an output of some reads and what is to be fed in its place."""
     rows = model.rows
-    for name, parts in model.parts_read(rows, savers).items():
+    for name, parts in model.parts_read(rows, groups).items():
         converted = converted_tensor(rows[name], stored, casts.consequence)
         casts.add(rows[name], converted)
         places = places_of(rows[name])

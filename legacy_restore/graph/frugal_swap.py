@@ -28,7 +28,7 @@ from legacy_restore.graph.plan import GraphPlan, Opened
 from legacy_restore.graph.reading_order import units_of
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.refusals import refuse_if_changed
-from legacy_restore.graph.saver_operations import nothing_read
+from legacy_restore.graph.restore_group import nothing_read
 from legacy_restore.graph.stored import HeldTensors, StoredTensors
 from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action, PlanRow
@@ -64,9 +64,9 @@ def swapped_by_tensors(
     rows = plan[name].rows_to(Action.RESTORE)
     opened = plan.opened[name]
     operations = plan.operations.models[name]
-    others = [one for model in plan.operations.models.values() for one in model.savers]
+    others = [one for model in plan.operations.models.values() for one in model.groups]
     model = ConvertedModel(
-        plan[name], opened, plan.built[name].variables, operations.savers, others
+        plan[name], opened, plan.built[name].variables, operations.groups, others
     )
     refuse_if_changed({name: opened})
     with _held(name, opened) as stored:
@@ -153,7 +153,7 @@ def _assign(
     rows = {row.variable.name: row for row in batch}
     feeds = nothing_read(model.others)
     operations: Dict[Any, None] = {}
-    for name, parts in model.parts_read(rows, model.savers).items():
+    for name, parts in model.parts_read(rows, model.groups).items():
         converted = converted_tensor(rows[name], stored, _AS_THEY_WERE)
         places = places_of(rows[name])
         kept = current.get(name)

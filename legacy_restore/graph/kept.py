@@ -13,7 +13,7 @@ from typing import Any, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
+from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.values import copied, read_parts
 from legacy_restore.graph.variables import OwnedVariable, is_resource
 from legacy_restore.report.findings import KINDS, Finding
@@ -25,14 +25,14 @@ class Kept:
     """What is to be kept.
 
     Attributes:
-      savers: What restores the variables.
+      groups: What restores the variables.
       others: What restores the models that are restored behind the same barrier.
       variables: The variables, by name.
       without_value: The names of parts that are known to have no value yet.
     """
 
-    savers: Sequence[SaverOperations]
-    others: Sequence[SaverOperations]
+    groups: Sequence[RestoreGroup]
+    others: Sequence[RestoreGroup]
     variables: Mapping[str, OwnedVariable]
     without_value: FrozenSet[str] = frozenset()
 
@@ -84,9 +84,9 @@ class _PartRead:
 
 def _parts_read(kept: Kept) -> List[_PartRead]:
     found = []
-    for saver in kept.savers:
-        outputs = zip(saver.parts, saver.read.outputs, saver.assignments)
-        for name, (variable, output, assignment) in zip(saver.variables, outputs):
+    for group in kept.groups:
+        outputs = zip(group.parts, group.read.outputs, group.assignments)
+        for name, (variable, output, assignment) in zip(group.variables, outputs):
             if name in kept.variables:
                 found.append(_PartRead(variable, output, assignment))
     return [one for one in found if one.variable.op.name not in kept.without_value]
@@ -114,6 +114,6 @@ def _put_back(
 ) -> None:
     if not values:
         return
-    feeds = nothing_read([*kept.savers, *kept.others])
+    feeds = nothing_read([*kept.groups, *kept.others])
     feeds.update((one.output, value) for one, value in values)
     session.run([one.assignment for one, _ in values], feeds)

@@ -24,7 +24,7 @@ from typing import Any, List, Mapping, Sequence, Tuple
 
 from legacy_restore.graph.assigning import TAKES_ANY_BUFFER
 from legacy_restore.graph.restore_graph import entered
-from legacy_restore.graph.saver_operations import SaverOperations
+from legacy_restore.graph.restore_group import RestoreGroup
 from legacy_restore.graph.tf import tf
 
 _HANDLE = "VarHandleOp"
@@ -56,24 +56,24 @@ def is_on_one_device(session: Any) -> bool:
     return types.count("CPU") == 1 and set(types) <= {"CPU", "XLA_CPU"}
 
 
-def can_be_called(savers: Mapping[str, Sequence[SaverOperations]]) -> bool:
+def can_be_called(groups: Mapping[str, Sequence[RestoreGroup]]) -> bool:
     """Returns whether a function can restore what some operations restore."""
-    variables = [one for own in savers.values() for saver in own for one in saver.parts]
+    variables = [one for own in groups.values() for group in own for one in group.parts]
     return bool(variables) and all(
         one is not None and one.op.type in (_HANDLE, _REFERENCE) for one in variables
     )
 
 
 def add_restore_call(
-    graph: Any, savers: Mapping[str, Sequence[SaverOperations]]
+    graph: Any, groups: Mapping[str, Sequence[RestoreGroup]]
 ) -> RestoreCall:
     """Adds an operation to a graph that does what some operations do, in one call.
 
     Args:
       graph: The graph.
-      savers: What restores each model, by model name; ``can_be_called`` is true of it.
+      groups: What restores each model, by model name; ``can_be_called`` is true of it.
     """
-    models = {name: own for name, own in savers.items() if own}
+    models = {name: own for name, own in groups.items() if own}
     with entered(graph, ""):
         name = graph.unique_name("legacy_restore/restore", mark_as_used=False)
         definition = _definition(name, models)
@@ -85,7 +85,7 @@ def add_restore_call(
     return RestoreCall(graph.get_operation_by_name(name), filenames)
 
 
-def _definition(name: str, models: Mapping[str, Sequence[SaverOperations]]) -> Any:
+def _definition(name: str, models: Mapping[str, Sequence[RestoreGroup]]) -> Any:
     """The call with its inputs, and the function that it calls."""
     definition = tf.GraphDef()
     definition.versions.producer = tf.GRAPH_DEF_VERSION
@@ -124,20 +124,20 @@ class _Function:
         for attribute in ("_noinline", "_nospecialize", "_tf_data_function"):
             definition.attr[attribute].b = True
 
-    def fill(self, models: Sequence[Sequence[SaverOperations]]) -> None:
+    def fill(self, models: Sequence[Sequence[RestoreGroup]]) -> None:
         """Adds the reads of all models, the barrier, and the assignments."""
-        reads: List[Tuple[str, SaverOperations]] = []
-        for place, savers in enumerate(models):
+        reads: List[Tuple[str, RestoreGroup]] = []
+        for place, groups in enumerate(models):
             argument = self._definition.signature.input_arg.add()
             argument.name, argument.type = f"prefix_{place}", _STRING
-            for saver in savers:
+            for group in groups:
                 read = f"read_{len(reads)}"
-                self._read(read, argument.name, saver)
-                reads.append((read, saver))
+                self._read(read, argument.name, group)
+                reads.append((read, group))
         self._node("all_read", "NoOp", [f"^{read}" for read, _ in reads])
         number = 0
-        for read, saver in reads:
-            for place, part in enumerate(saver.parts):
+        for read, group in reads:
+            for place, part in enumerate(group.parts):
                 self._assign(number, part, f"{read}:tensors:{place}")
                 number += 1
 
@@ -146,12 +146,12 @@ class _Function:
         node.input.extend(inputs)
         return node
 
-    def _read(self, name: str, prefix: str, saver: SaverOperations) -> None:
-        keys = self._texts(f"{name}_keys", saver.keys)
-        slices = self._texts(f"{name}_slices", saver.slices)
+    def _read(self, name: str, prefix: str, group: RestoreGroup) -> None:
+        keys = self._texts(f"{name}_keys", group.keys)
+        slices = self._texts(f"{name}_slices", group.slices)
         node = self._node(name, "RestoreV2", [prefix, keys, slices])
         node.attr["dtypes"].list.type.extend(
-            part.dtype.base_dtype.as_datatype_enum for part in saver.parts
+            part.dtype.base_dtype.as_datatype_enum for part in group.parts
         )
 
     def _texts(self, name: str, values: Sequence[str]) -> str:

@@ -21,8 +21,8 @@ from legacy_restore.graph.one_call import (
     can_be_called,
     is_on_one_device,
 )
-from legacy_restore.graph.restore_graph import Restorable, entered, make_savers
-from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
+from legacy_restore.graph.restore_graph import Restorable, entered, make_groups
+from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.stock_saver import make_saver
 from legacy_restore.graph.tf import IS_TF1
 from legacy_restore.graph.unoptimized import ANY_VALUE, add_untyped
@@ -36,21 +36,21 @@ class ModelOperations:
     """The operations of one model.
 
     Attributes:
-      savers: What reads and assigns it; none if the model restores nothing.
+      groups: What reads and assigns it; none if the model restores nothing.
       writer: What saves the model without its scope; None if it has no variables.
     """
 
-    savers: Tuple[SaverOperations, ...]
+    groups: Tuple[RestoreGroup, ...]
     writer: Optional[Writer]
 
     @property
     def assignments(self) -> List[Any]:
         """The operations that restore the model."""
-        return [one.assign for one in self.savers]
+        return [one.assign for one in self.groups]
 
     def prefix_feeds(self, prefix: str) -> Dict[Any, bytes]:
         """Returns what to feed so that a prefix is read."""
-        return {one.filename: as_prefix(prefix) for one in self.savers}
+        return {one.filename: as_prefix(prefix) for one in self.groups}
 
     def key_feeds(self, keys: Mapping[str, str]) -> Dict[Any, List[str]]:
         """Returns what to feed so that other keys are read.
@@ -60,7 +60,7 @@ class ModelOperations:
         """
         return {
             one.read.inputs[1]: [keys[name] for name in one.variables]
-            for one in self.savers
+            for one in self.groups
         }
 
 
@@ -102,7 +102,7 @@ class RestoreOperations:
     @property
     def restored_models(self) -> List[str]:
         """The names of the models of which something is restored."""
-        return [name for name, one in self.models.items() if one.savers]
+        return [name for name, one in self.models.items() if one.groups]
 
     def saver(self, name: str) -> Any:
         """Returns a Saver over what a model restores; None if that is nothing.
@@ -138,8 +138,8 @@ class RestoreOperations:
 
     def reading_devices(self, name: str) -> List[str]:
         """Returns the devices on which a model's files are read."""
-        savers = self.models[name].savers
-        return list(dict.fromkeys(one.read.device for one in savers))
+        groups = self.models[name].groups
+        return list(dict.fromkeys(one.read.device for one in groups))
 
     def restore_run(self, session: Any) -> RestoreRun:
         """Returns what to run to restore all models, once, in a session.
@@ -150,12 +150,12 @@ class RestoreOperations:
         models = self.models
         if self._untyped is not None:
             return RestoreRun(self.restore_operations(), self._unoptimized_feeds)
-        savers = {name: one.savers for name, one in models.items()}
-        if not is_on_one_device(session) or not can_be_called(savers):
+        groups = {name: one.groups for name, one in models.items()}
+        if not is_on_one_device(session) or not can_be_called(groups):
             return RestoreRun(self.restore_operations(), self.feeds)
         with self._lock:
             if self._call is None and not self._graph.finalized:
-                self._call = add_restore_call(self._graph, savers)
+                self._call = add_restore_call(self._graph, groups)
         if self._call is None:
             return RestoreRun(self.restore_operations(), self.feeds)
         return RestoreRun([self._call.operation], self._call_feeds)
@@ -173,7 +173,7 @@ class RestoreOperations:
         """Returns what to feed so that each model is read from its prefix."""
         feeds: Dict[Any, bytes] = {}
         for name, model in self.models.items():
-            if model.savers:
+            if model.groups:
                 feeds.update(model.prefix_feeds(prefixes[name]))
         return feeds
 
@@ -192,7 +192,7 @@ class RestoreOperations:
             one
             for other in self.models.values()
             if other is not model
-            for one in other.savers
+            for one in other.groups
         ]
         return {
             **nothing_read(others),
@@ -205,16 +205,16 @@ class RestoreOperations:
         if names:
             hint = "restore the plan before graph.finalize(), or make the plan again"
             refuse_finalized(self._graph, cut_names(names), hint)
-        savers = make_savers(
+        groups = make_groups(
             self._graph, [self._restorable(model) for model in self._plan.models]
         )
-        if IS_TF1 and any(savers.values()):
+        if IS_TF1 and any(groups.values()):
             self._untyped = add_untyped(self._graph)
         return {
             model.name: ModelOperations(
-                savers[model.name],
+                groups[model.name],
                 _writer_of(
-                    self._graph, model, self._built[model.name], savers[model.name]
+                    self._graph, model, self._built[model.name], groups[model.name]
                 ),
             )
             for model in self._plan.models
@@ -234,7 +234,7 @@ def _writer_of(
     graph: Any,
     model: ModelPlan,
     built: BuiltModel,
-    savers: Tuple[SaverOperations, ...],
+    groups: Tuple[RestoreGroup, ...],
 ) -> Optional[Writer]:
     """Adds what writes a model; None if it has nothing to write."""
     left = [
@@ -243,7 +243,7 @@ def _writer_of(
         if row.action is Action.SHARE
         or (row.action is Action.INITIALIZE and not row.variable.is_local)
     ]
-    if not savers and not left:
+    if not groups and not left:
         return None
     with entered(graph, model.scope):
-        return make_writer(savers, left, built.spec)
+        return make_writer(groups, left, built.spec)

@@ -144,14 +144,14 @@ def restore(
 def _converted_models(plan: GraphPlan) -> List[ConvertedModel]:
     """The models that restore something, with the operations that do it."""
     operations = plan.operations.models
-    savers = [saver for model in operations.values() for saver in model.savers]
+    groups = [group for model in operations.values() for group in model.groups]
     return [
         ConvertedModel(
             plan=plan[name],
             opened=plan.opened[name],
             variables=plan.built[name].variables,
-            savers=operations[name].savers,
-            others=savers,
+            groups=operations[name].groups,
+            others=groups,
         )
         for name in plan.operations.restored_models
     ]
@@ -164,12 +164,12 @@ def _read_and_assign(session: Any, plan: GraphPlan) -> Sequence[Finding]:
     plans = [model.plan for model in models]
     devices = {one.name: plan.operations.reading_devices(one.name) for one in plans}
     reading = Reading(plans, plan.opened, _CONSEQUENCE, devices)
-    if not any(model.fed_savers() for model in models):
+    if not any(model.fed_groups() for model in models):
         run = plan.operations.restore_run(session)
         run_reads(session, reading, run.operations, run.feeds)
         return ()
     fed = feeds_at_once(models, _CONSEQUENCE)
-    operations = [saver.assign for model in models for saver in model.at_once()]
+    operations = [group.assign for model in models for group in model.at_once()]
     if operations:
         run_reads(
             session,

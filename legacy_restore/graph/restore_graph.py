@@ -17,8 +17,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 from legacy_restore.graph.assigning import add_assignment
 from legacy_restore.graph.reading_order import Unit, read_together
 from legacy_restore.graph.renamed import RenamedSaveable
+from legacy_restore.graph.restore_group import RestoreGroup
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.saver_operations import SaverOperations
 from legacy_restore.graph.tasks import grouped_by_task
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
@@ -71,9 +71,9 @@ class _Part:
     value: Any
 
 
-def make_savers(
+def make_groups(
     graph: Any, models: Sequence[Restorable]
-) -> Dict[str, Tuple[SaverOperations, ...]]:
+) -> Dict[str, Tuple[RestoreGroup, ...]]:
     """Adds the operations that restore some models to their graph.
 
     No assignment is made before everything was read, of all of them.
@@ -216,14 +216,14 @@ def _add_barrier(graph: Any, reads: Sequence[_Read]) -> Any:
 
 def _add_assignments(
     graph: Any, scope: str, reads: Sequence[_Read], barrier: Any
-) -> Tuple[SaverOperations, ...]:
+) -> Tuple[RestoreGroup, ...]:
     if not reads:
         return ()
     with entered(graph, scope), tf.name_scope("legacy_restore"):
         return tuple(_assigned(graph, one, barrier) for one in reads)
 
 
-def _assigned(graph: Any, read: _Read, barrier: Any) -> SaverOperations:
+def _assigned(graph: Any, read: _Read, barrier: Any) -> RestoreGroup:
     outputs = read.operation.outputs
     assignments: List[Any] = [None] * len(outputs)
     with graph.control_dependencies([barrier]):
@@ -234,7 +234,7 @@ def _assigned(graph: Any, read: _Read, barrier: Any) -> SaverOperations:
             end = start + len(item.specs)
             restored = item.restore(list(outputs[start:end]), None)
             assignments[start:end] = [restored] * (end - start)
-    return SaverOperations(
+    return RestoreGroup(
         filename=read.filename,
         read=read.operation,
         assign=tf.group(*dict.fromkeys(assignments), name="assign"),

@@ -9,8 +9,8 @@ import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.reasons import reason_of
+from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.saver_operations import SaverOperations, nothing_read
 from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import copied
@@ -20,7 +20,7 @@ from legacy_restore.report.refusal import refusal_text
 
 @contextlib.contextmanager
 def objects_kept(
-    session: Any, savers: Sequence[SaverOperations], others: Sequence[SaverOperations]
+    session: Any, groups: Sequence[RestoreGroup], others: Sequence[RestoreGroup]
 ) -> Iterator[None]:
     """Puts a model's saveable objects back as they were if what is done within fails.
 
@@ -29,13 +29,13 @@ def objects_kept(
 
     Args:
       session: The session.
-      savers: The Savers of the model.
+      groups: What restores the model.
       others: Those of the models that are restored behind the same barrier.
 
     Raises:
       RestoreError: An object does not give its values; nothing was changed.
     """
-    objects = [one for saver in savers for one in saver.objects]
+    objects = [one for group in groups for one in group.objects]
     kept: List[Dict[str, Any]] = [_values(session, one.owned) for one in objects]
     try:
         yield
@@ -44,7 +44,7 @@ def objects_kept(
         failed: List[Exception] = []
         for one, values in zip(objects, kept):
             try:
-                session.run(one.restored, _feeds([*savers, *others], values))
+                session.run(one.restored, _feeds([*groups, *others], values))
             except Exception as error:
                 failed.append(error)
         if failed:
@@ -66,10 +66,10 @@ def has_entries(session: Any, owned: OwnedSaveable) -> bool:
     return any(row not in free for row in rows)
 
 
-def _feeds(savers: Sequence[SaverOperations], values: Dict[str, Any]) -> Dict[Any, Any]:
+def _feeds(groups: Sequence[RestoreGroup], values: Dict[str, Any]) -> Dict[Any, Any]:
     """What to feed so that nothing is read, and given values are restored."""
-    feeds = nothing_read(savers)
-    for one in savers:
+    feeds = nothing_read(groups)
+    for one in groups:
         feeds.update(one.values_read(values))
     return feeds
 

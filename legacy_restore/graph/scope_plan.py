@@ -12,7 +12,7 @@ from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.operations import ModelOperations
 from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.refusals import open_or_refuse, refuse_unless_ok
-from legacy_restore.graph.restore_graph import Restorable, entered, make_savers
+from legacy_restore.graph.restore_graph import Restorable, entered, make_groups
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
 from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.graph.tf import tf
@@ -161,8 +161,8 @@ def _make(
     plan: ModelPlan,
     restored: Tuple[Tuple[str, ...], ...],
 ) -> ScopeOperations:
-    savers = make_savers(graph, [Restorable(plan, variables, saveables)])
-    model = ModelOperations(savers[plan.name], writer=None)
+    groups = make_groups(graph, [Restorable(plan, variables, saveables)])
+    model = ModelOperations(groups[plan.name], writer=None)
     with entered(graph, ""), tf.name_scope("legacy_restore/has_value"):
         has_value = {name: _has_value(part) for name, part in _parts(variables).items()}
     return ScopeOperations(restored, model, has_value)

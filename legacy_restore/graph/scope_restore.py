@@ -187,11 +187,11 @@ def _restore(session: Any, planned: ScopePlan) -> List[Finding]:
     left = [
         part for part in _parts_to_initialize(planned) if not has_value[part.op.name]
     ]
-    savers = planned.operations.model.savers
+    groups = planned.operations.model.groups
     without_value = frozenset(name for name, has in has_value.items() if not has)
     tables = _initializers_of_tables(session, planned)
-    kept = Kept(savers, (), planned.variables, without_value)
-    with values_kept(session, kept), objects_kept(session, savers, ()):
+    kept = Kept(groups, (), planned.variables, without_value)
+    with values_kept(session, kept), objects_kept(session, groups, ()):
         remarks = list(_read(session, planned))
         refuse_if_changed({planned.spec.name: planned.opened})
         models = [_converted_model(planned)]
@@ -235,8 +235,8 @@ def _parts_to_initialize(planned: ScopePlan) -> List[Any]:
 
 
 def _converted_model(planned: ScopePlan) -> ConvertedModel:
-    savers = planned.operations.model.savers
-    return ConvertedModel(planned.plan, planned.opened, planned.variables, savers)
+    groups = planned.operations.model.groups
+    return ConvertedModel(planned.plan, planned.opened, planned.variables, groups)
 
 
 def _read(session: Any, planned: ScopePlan) -> Sequence[Finding]:

@@ -121,7 +121,7 @@ def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[List[Finding]]
         weights are as they were.
     """
     operations = plan.operations.models[name]
-    if not operations.savers:
+    if not operations.groups:
         yield []
         return
     rows = plan[name].rows_to(Action.RESTORE)
@@ -129,12 +129,12 @@ def swapped(session: Any, plan: GraphPlan, name: str) -> Iterator[List[Finding]]
     opened = {name: plan.opened[name]}
     devices = {name: plan.operations.reading_devices(name)}
     reading = Reading([plan[name]], opened, _CONSEQUENCE, devices)
-    others = [one for model in plan.operations.models.values() for one in model.savers]
-    kept = Kept(operations.savers, others, plan.built[name].variables)
+    others = [one for model in plan.operations.models.values() for one in model.groups]
+    kept = Kept(operations.groups, others, plan.built[name].variables)
     model = ConvertedModel(
-        plan[name], opened[name], plan.built[name].variables, operations.savers
+        plan[name], opened[name], plan.built[name].variables, operations.groups
     )
-    with values_kept(session, kept), objects_kept(session, operations.savers, others):
+    with values_kept(session, kept), objects_kept(session, operations.groups, others):
         fed = feeds_over_current(session, model, _CONSEQUENCE)
         run_reads(
             session,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, List, Mapping, Sequence, Tuple
 
+from legacy_restore.graph.restore_group import RestoreGroup
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.saver_operations import SaverOperations
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
 from legacy_restore.graph.write_operations import Written, make_write
@@ -64,21 +64,21 @@ def left_over(
 
 
 def make_writer(
-    savers: Sequence[SaverOperations],
+    groups: Sequence[RestoreGroup],
     left: Sequence[Left],
     model: ModelSpec,
 ) -> Writer:
     """Adds one operation that writes all: what is restored, and what is left of it.
 
     Args:
-      savers: What restores the model.
+      groups: What restores the model.
       left: What none of that restores.
       model: The model; it says what its variables are called without its scope.
     """
     keys = names_without_scope(model)
     pieces = {variable.name: variable.pieces for variable in model.variables}
     written: List[Written] = []
-    for one in savers:
+    for one in groups:
         names = [keys[name] for name in one.variables]
         written += map(Written, names, one.slices, one.values)
     for other in left:
@@ -88,7 +88,7 @@ def make_writer(
         ]
     filename = tf.placeholder(tf.string, [], name="save_prefix")
     operation, devices = make_write(filename, written)
-    saved = [name for one in savers for name in one.variables]
+    saved = [name for one in groups for name in one.variables]
     saved += [other.name for other in left]
     of_names = {name: keys[name] for name in saved}
     return Writer(filename, operation, of_names, pieces, devices)

@@ -5,7 +5,7 @@ import pytest
 
 from legacy_restore import errors
 from legacy_restore.graph.kept import Kept, values_kept
-from legacy_restore.graph.restore_graph import Restorable, make_savers
+from legacy_restore.graph.restore_graph import Restorable, make_groups
 from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import read_parts
 from legacy_restore.graph.variables import OwnedVariable, describe, static_shape
@@ -43,8 +43,8 @@ def kept_of(made):
         for spec in specs
     )
     plan = ModelPlan("m", "", None, None, "", rows, ())
-    savers = make_savers(tf.get_default_graph(), [Restorable(plan, owned, {})])
-    return Kept(savers["m"], [], owned)
+    groups = make_groups(tf.get_default_graph(), [Restorable(plan, owned, {})])
+    return Kept(groups["m"], [], owned)
 
 
 def test_a_variable_without_a_value_is_told_from_others(kind, session):

@@ -17,7 +17,7 @@ from legacy_restore.graph.tf import tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SaverOperations:
+class RestoreGroup:
     """What is read by one ``RestoreV2``, and where it goes.
 
     Attributes:
@@ -73,6 +73,6 @@ class SaverOperations:
         return value
 
 
-def nothing_read(savers: Iterable[SaverOperations]) -> Dict[Any, Any]:
+def nothing_read(groups: Iterable[RestoreGroup]) -> Dict[Any, Any]:
     """Returns what to feed so that the barrier waits for no read of some of them."""
-    return {one.token: one.no_value() for one in savers}
+    return {one.token: one.no_value() for one in groups}
