@@ -72,7 +72,10 @@ def convert(conversion: Conversion, stored: np.ndarray) -> Converted:
         leading = tuple(
             slice(min(pair)) for pair in zip(conversion.shape, conversion.stored_shape)
         )
-        cast = _cast(conversion, stored[leading] if leading else stored)
+        taken = stored[leading] if leading else stored
+        if taken.size < stored.size and not conversion.is_cast:
+            taken = taken.copy()  # A view would keep all of the stored tensor.
+        cast = _cast(conversion, taken)
         return Converted(cast.values, None, cast.report)
     sources: np.ndarray = np.array(conversion.rows.sources, np.int64)
     (rows,) = np.nonzero(sources != NEW_ROW)

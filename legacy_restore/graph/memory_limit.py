@@ -9,6 +9,7 @@ from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.refusals import NOTHING_CHANGED, refuse_unless_ok
 from legacy_restore.planning.estimating_plans import estimate_plans
 from legacy_restore.planning.fitting import limit_findings
+from legacy_restore.planning.plan import Action
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import human_bytes
 
@@ -27,7 +28,7 @@ def refuse_unless_fits(plan: GraphPlan, limit: int) -> None:
       RestoreError: A model cannot be restored, or all of them do not fit.
     """
     estimate = estimate_plans(plan.models, plan.inputs)
-    found = limit_findings(estimate, limit, apart=not _are_connected(plan))
+    found = limit_findings(estimate, limit, apart=not _need_each_other(plan))
     if not plan.ok or not found:
         refuse_unless_ok(dataclasses.replace(plan, findings=(*plan.findings, *found)))
         return
@@ -42,8 +43,10 @@ def refuse_unless_fits(plan: GraphPlan, limit: int) -> None:
     )
 
 
-def _are_connected(plan: GraphPlan) -> bool:
-    """Whether a model computes with what another one made."""
+def _need_each_other(plan: GraphPlan) -> bool:
+    """Whether a model computes with what another one made, or has its storage."""
+    if any(row.action is Action.SHARE for row in plan.rows):
+        return True
     owners = {
         operation: name
         for name, built in plan.built.items()

@@ -23,7 +23,8 @@ class ModelEstimate:
     Attributes:
       name: The model's name, or the location where there is no model.
       prefix: The prefix of its checkpoint.
-      num_variables: Number of its variables; a partitioned one is one.
+      num_variables: Number of its variables; a partitioned one is one, and those whose
+        storage is another model's are not counted.
       weights: What it restores, without training state.
       initialised: What it leaves to its initialisers.
       state_in_graph: Training state that its graph has variables for; 0 of an estimate
@@ -31,8 +32,10 @@ class ModelEstimate:
       training_state: Training state that is left in the checkpoint, which takes none.
       dtypes: What its variables take by dtype, as TensorFlow calls it.
       largest: Its largest variable.
-      converting: What is in memory besides, while the largest tensor that is cast is
-        converted.
+      shared: What it has in the storage of other models, whose rows count it.
+      fed: What is in memory besides, as the values of all variables that are made of
+        a stored tensor: cast, sliced, reordered.
+      converting: What is in memory besides, while the largest of them is made.
       swapping: What is in memory besides, while it is given other weights.
     """
 
@@ -45,6 +48,8 @@ class ModelEstimate:
     training_state: int
     dtypes: Mapping[str, int]
     largest: int
+    shared: int
+    fed: int
     converting: int
     swapping: int
 
@@ -56,7 +61,7 @@ class ModelEstimate:
     @property
     def peak(self) -> int:
         """The most that is in memory while it alone is restored."""
-        return self.held + self.converting
+        return self.held + self.fed + self.converting
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the row as JSON-ready data."""
@@ -70,6 +75,7 @@ class ModelEstimate:
             "training_state": self.training_state,
             "dtypes": dict(self.dtypes),
             "largest": self.largest,
+            "shared": self.shared,
             "peak": self.peak,
         }
 
@@ -126,7 +132,8 @@ class Estimate:
     @property
     def peak(self) -> int:
         """The most while ``restore`` restores all models into one session."""
-        return self.held + self._largest("converting")
+        fed = sum(row.fed for row in self.rows)
+        return self.held + fed + self._largest("converting")
 
     @property
     def peak_swap(self) -> int:
@@ -135,8 +142,11 @@ class Estimate:
 
     @property
     def peak_each(self) -> int:
-        """The most while one is restored after the other: that of the largest."""
-        return self._largest("peak")
+        """The most while one is restored after the other: that of the largest.
+
+        What it shares with others is then its own.
+        """
+        return max([row.peak + row.shared for row in self.rows], default=0)
 
     def _largest(self, what: str) -> int:
         return max([getattr(row, what) for row in self.rows], default=0)

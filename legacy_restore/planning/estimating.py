@@ -17,6 +17,7 @@ from legacy_restore.mapping import waivers
 from legacy_restore.mapping.rules import Rename, rename_keys
 from legacy_restore.planning.estimate import Estimate, ModelEstimate
 from legacy_restore.planning.memory import (
+    FEED_COPIES,
     SWAP_COPIES,
     bytes_of,
     bytes_of_entry,
@@ -226,7 +227,8 @@ def _unused_casts(wanted: Wanted, names: Mapping[str, str]) -> List[Finding]:
 def _row(wanted: Wanted, source: Source, taken: _Taken) -> ModelEstimate:
     sizes: Dict[str, int] = {}
     dtypes: Dict[str, int] = {}
-    conversions: List[int] = []
+    conversions: List[int] = [0]
+    cast = 0
     for key, entry in taken.entries.items():
         dtype = taken.dtypes.get(key, entry.dtype)
         size = _size(entry, dtype)
@@ -234,8 +236,10 @@ def _row(wanted: Wanted, source: Source, taken: _Taken) -> ModelEstimate:
         dtypes[dtype] = dtypes.get(dtype, 0) + size
         if dtype != entry.dtype and key not in taken.initialised:
             conversions.append(bytes_of_entry(entry))
+            cast += size
     held = sum(sizes.values())
     initialised = sum(sizes[key] for key in taken.initialised)
+    fed = cast * max(FEED_COPIES.values())
     # A raw value in whose place its average is restored is left as well.
     state = [entry for key, entry in source.entries.items() if key not in taken.entries]
     return ModelEstimate(
@@ -248,9 +252,13 @@ def _row(wanted: Wanted, source: Source, taken: _Taken) -> ModelEstimate:
         training_state=sum(map(bytes_of_entry, state)),
         dtypes=dtypes,
         largest=max(sizes.values(), default=0),
-        converting=max(conversions, default=0),
+        shared=0,
         # Nobody knows the kind of variables that are not there yet.
-        swapping=(held - initialised) * max(SWAP_COPIES.values()),
+        fed=fed,
+        converting=max(conversions),
+        swapping=(held - initialised) * max(SWAP_COPIES.values())
+        + fed
+        + max(conversions),
     )
 
 

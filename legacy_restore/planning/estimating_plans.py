@@ -9,6 +9,7 @@ from legacy_restore.mapping.classify import TensorClass
 from legacy_restore.planning.assemble import PlanInput
 from legacy_restore.planning.estimate import Estimate, ModelEstimate
 from legacy_restore.planning.memory import (
+    FEED_COPIES,
     SWAP_COPIES,
     bytes_of,
     bytes_of_entry,
@@ -18,6 +19,7 @@ from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 
 # What a swap keeps of a table is no more than of a variable.
 _COPIES_OF_OBJECTS = max(SWAP_COPIES.values())
+_MERGED_COPIES = 3
 
 
 def estimate_plans(
@@ -58,11 +60,12 @@ def size_of(row: PlanRow) -> int:
 def _row(
     model: ModelPlan, rows: Sequence[PlanRow], matched: PlanInput
 ) -> ModelEstimate:
-    sizes = [size_of(row) for row in rows]
+    own = [row for row in rows if row.action is not Action.SHARE]
+    sizes = [size_of(row) for row in own]
     dtypes: Dict[str, int] = {}
-    initialised = state = swapping = 0
+    initialised = state = swapping = fed = 0
     conversions: List[int] = [0]
-    for row, size in zip(rows, sizes):
+    for row, size in zip(own, sizes):
         dtypes[row.variable.dtype] = dtypes.get(row.variable.dtype, 0) + size
         if row.action is Action.INITIALIZE:
             initialised += size
@@ -70,20 +73,28 @@ def _row(
         swapping += size * SWAP_COPIES.get(row.variable.kind, _COPIES_OF_OBJECTS)
         if _is_state(row, matched):
             state += size
-        if row.entry is not None and row.entry.dtype != row.variable.dtype:
-            conversions.append(bytes_of_entry(row.entry))
+        if row.entry is None or row.conversion is None:
+            continue
+        stored = bytes_of_entry(row.entry)
+        if row.is_merged:  # Later, one by one: what it had, the value, what is fed.
+            conversions.append(stored + _MERGED_COPIES * size)
+            continue
+        fed += size * FEED_COPIES.get(row.variable.kind, max(FEED_COPIES.values()))
+        conversions.append(stored)
     return ModelEstimate(
         name=model.name,
         prefix="" if model.location is None else model.location.prefix,
-        num_variables=len(rows),
+        num_variables=len(own),
         weights=sum(sizes) - initialised - state,
         initialised=initialised,
         state_in_graph=state,
         training_state=_state_left(model, matched),
         dtypes=dtypes,
         largest=max(sizes, default=0),
+        shared=sum(size_of(row) for row in rows if row.action is Action.SHARE),
+        fed=fed,
         converting=max(conversions),
-        swapping=swapping,
+        swapping=swapping + fed + max(conversions),
     )
 
 

@@ -1,4 +1,7 @@
-"""Ways to restore models in less memory: only those that would be enough."""
+"""Ways to restore models in less memory: only those that would be enough.
+
+Casting is none: what is cast is there twice while it is restored, once to be fed.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,6 @@ from typing import List
 from legacy_restore.planning.estimate import Estimate
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import human_bytes
-
-# What half the precision saves of each byte.
-_HALVED = ("float64", "float32", "complex128")
 
 
 def limit_findings(estimate: Estimate, limit: int, *, apart: bool) -> List[Finding]:
@@ -55,20 +55,7 @@ def ways_within(estimate: Estimate, limit: int, *, apart: bool) -> List[str]:
             f"build without the optimizer, whose state takes "
             f"{human_bytes(estimate.state_in_graph)}: {human_bytes(lean)}"
         )
-    halved = _peak_halved(estimate)
-    if halved < estimate.peak and halved <= limit:
-        found.append(
-            'build with float16 variables, cast={".*": "float16"}: '
-            f"{human_bytes(halved)}"
-        )
     return found
-
-
-def _peak_halved(estimate: Estimate) -> int:
-    """The peak with half the precision; the largest tensor is read as it is stored."""
-    saved = sum(row.dtypes.get(one, 0) // 2 for row in estimate.rows for one in _HALVED)
-    largest = max([row.largest for row in estimate.rows], default=0)
-    return estimate.peak - saved + largest
 
 
 def _nothing_fits(estimate: Estimate) -> str:

@@ -23,6 +23,12 @@ The new value is read before the old one goes, and the old one is kept until the
 are known to be those of the plan; what a session gives of a ref variable is copied.
 """
 
+FEED_COPIES = {"ref": 2, "resource": 1}
+"""How often a value is there besides the variable, while it is fed, by its kind.
+
+The array that is fed, and for a ref variable the tensor that is assigned to it.
+"""
+
 
 def bytes_of(dtype: str, num_elements: int, num_characters: int = 0) -> int:
     """Returns the bytes that elements take in memory.

@@ -161,6 +161,48 @@ def test_what_runs_its_initialiser_takes_memory_too(kind, tmp_path):
     assert found.swapping == 200 * copies
 
 
+def test_what_is_shared_counts_once_and_for_each_that_is_restored_apart(kind, tmp_path):
+    values = {"emb/v": np.ones([50], np.float32), "head": np.ones([2], np.float32)}
+    prefix = write(tmp_path / "m", values)
+    build = variables(kind, {"emb/v": [50], "head": [2]})
+    models = [lr.Model(name, build, prefix) for name in ("a", "b", "c")]
+    shared = [lr.Shared("emb", ("a", "b", "c"), owner="b")]
+    found = lr.estimate(lr.plan(models, shared=shared))
+    assert (found.peak, found.weights, found.peak_each) == (224, 224, 208)
+    assert (found["a"].shared, found["b"].shared) == (200, 0)
+    with lr.restore(models, shared=shared, memory_limit=224):
+        pass
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore(models, shared=shared, memory_limit=223)
+    assert "restore_each" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["cast", "slice", "pad"])
+def test_what_is_made_of_stored_tensors_is_there_besides(kind, tmp_path, how):
+    prefix = write(tmp_path / "m", {n: np.ones([64], np.float32) for n in "abc"})
+    length, dtype, arguments = {
+        "cast": (64, tf.float16, {"cast": {".*": "float16"}}),
+        "slice": (32, tf.float32, {"allow_shape": {".*": "slice"}}),
+        "pad": (128, tf.float32, {"allow_shape": {".*": "pad"}}),
+    }[how]
+
+    def build():
+        for name in "abc":
+            tf.get_variable(name, [length], dtype, initializer=tf.zeros_initializer())
+
+    model = lr.Model("m", of_kind(kind, build), prefix, **arguments)
+    row = lr.estimate(lr.plan([model]))["m"]
+    copies = {"ref": 2, "resource": 1}[kind]
+    size = length * dtype.size
+    assert row.held == 3 * size
+    if how == "pad":  # One after the other, behind their initialisers.
+        assert (row.fed, row.converting) == (0, 256 + 3 * size)
+    else:
+        assert (row.fed, row.converting) == (3 * size * copies, 256)
+    with pytest.raises(errors.RestoreError):
+        lr.restore([model], memory_limit=row.peak - 1)
+
+
 # The limit.
 
 

@@ -82,7 +82,8 @@ def test_what_is_not_restored_takes_memory_all_the_same(trained, wanted):
 def test_a_cast_variable_takes_what_its_own_dtype_does(trained):
     row = row_of(trained, cast={"m/a": "bfloat16"})
     assert (row.weights, row.converting) == (80 + 12, 160)
-    assert row.peak == 92 + 160
+    # Whether it is a ref variable, of which a feed is copied, nobody knows.
+    assert (row.fed, row.peak) == (2 * 80, 80 + 12 + 2 * 80 + 160)
     assert row.dtypes == {"bfloat16": 80, "float16": 12}
 
 
@@ -143,12 +144,12 @@ def test_peaks_are_those_of_all_and_of_the_largest():
         (
             row("a", weights=100, converting=10, swapping=200),
             row("b", weights=50, initialised=7, state_in_graph=100, converting=3),
-            row("c", weights=1, training_state=1000, swapping=3),
+            row("c", weights=1, training_state=1000, swapping=3, fed=8, shared=200),
         ),
         "plan",
     )
     assert (found.weights, found.training_state, found.held) == (158, 1000, 258)
-    assert (found.peak, found.peak_swap, found.peak_each) == (268, 458, 160)
+    assert (found.peak, found.peak_swap, found.peak_each) == (276, 458, 209)
     assert found["b"].held == 157
     with pytest.raises(KeyError):
         found["d"]
@@ -160,8 +161,6 @@ def test_only_ways_that_fit_are_named():
     [way] = ways_within(two, 600, apart=True)
     assert way.startswith("lr.restore_each(models)")
     assert ways_within(two, 600, apart=False) == []
-    assert len(ways_within(two, 700, apart=True)) == 2
-    assert "float16" in ways_within(two, 700, apart=False)[0]
     training = Estimate((row("a", weights=100, state_in_graph=200),), "plan")
     [way] = ways_within(training, 100, apart=True)
     assert "without the optimizer" in way and "100 B" in way
