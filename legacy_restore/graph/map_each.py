@@ -33,6 +33,8 @@ _log = logging.getLogger("legacy_restore")
 _ON_ERROR = ("raise", "stop", "collect")
 # What a process that is told to end gets to do so, in seconds.
 _GRACE = 5
+# How often is looked whether a process is gone, in seconds.
+_LOOK_AGAIN = 1.0
 # How a child ends that calls map_each while it imports the program.
 _EXIT_IMPORTING = 78
 _GUARD = 'call map_each below  if __name__ == "__main__":'
@@ -137,10 +139,13 @@ def _received(receiver: Any, process: Any) -> List[bytes]:
     """What a process sends: that it began, and what came of it, as far as it got."""
     messages: List[bytes] = []
     while len(messages) < 2:
-        # A process that it has started itself may hold the connection when it is gone.
-        ready = connection.wait([receiver, process.sentinel])
-        if receiver not in ready and not receiver.poll():
-            break
+        # A process that it has started itself may hold both ends when it is gone.
+        ready = connection.wait([receiver, process.sentinel], _LOOK_AGAIN)
+        if receiver not in ready:
+            is_gone = not process.is_alive()
+            if is_gone and not receiver.poll():
+                break
+            continue
         try:
             messages.append(receiver.recv_bytes())
         except (EOFError, OSError):

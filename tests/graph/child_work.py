@@ -55,6 +55,18 @@ def dies(model):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def orphans(model):
+    """Is killed, and leaves a process that holds all that it held."""
+    pid = os.fork()
+    if not pid:
+        signal.alarm(60)
+        signal.pause()
+        os._exit(0)
+    with open(os.environ["ORPHAN"], "w") as file:
+        file.write(str(pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def leaves(model):
     """Ends the process without a word."""
     os._exit(0)
@@ -81,6 +93,7 @@ BEHAVIOURS = {
     "two": raises_two,
     "dies": dies,
     "leaves": leaves,
+    "orphans": orphans,
     "exits": exits,
     "interrupted": interrupted,
     "lambda": gives_lambda,

@@ -107,6 +107,17 @@ def test_processes_that_die_say_how_and_of_which_model(outcomes):
     assert "killed by signal 9 (SIGKILL): out of memory?" in str(killed)
 
 
+def test_nobody_waits_for_what_a_dead_process_has_started(
+    checkpoint, tmp_path, monkeypatch
+):
+    note = tmp_path / "pid"
+    monkeypatch.setenv("ORPHAN", str(note))
+    models = [model("orphans", checkpoint)]
+    [outcome] = lr.map_each(child_work.behave, models, on_error="collect")
+    os.kill(int(note.read_text()), signal.SIGKILL)  # It is there still.
+    assert [one.id for one in outcome.error.findings] == ["child-died"]
+
+
 def test_failures_are_raised_with_the_outcomes_of_all(outcomes):
     with pytest.raises(errors.ChildError) as caught:
         raise_for_failed(list(outcomes.values()), len(outcomes))
