@@ -33,6 +33,9 @@ STATES = ("isolated", "shared", "reset")
 TIMEOUT = 300.0
 """The seconds that a step may take unless the caller says how many."""
 
+# A month: what threads and TensorFlow can wait has an end, which differs by system.
+_LONGEST = 30 * 24 * 3600.0
+
 _THERE = {
     "shared": "the cluster has such names; nothing was changed",
     "reset": "the cluster was cleared, and has such names again; no session was left",
@@ -82,9 +85,12 @@ def cluster_of(
         names = ", ".join(f'"{one}"' for one in STATES)
         raise errors.UsageError(f"state has to be one of {names}, not {state!r}")
     if timeout is not None and not (
-        isinstance(timeout, (int, float)) and 0 < timeout < float("inf")
+        isinstance(timeout, (int, float)) and 0 < timeout <= _LONGEST
     ):
-        raise errors.UsageError(f"timeout has to be seconds, not {timeout!r}")
+        raise errors.UsageError(
+            f"timeout has to be seconds, not {timeout!r}",
+            hint=f"{_LONGEST:g} at the most",
+        )
     seconds = TIMEOUT if timeout is None else float(timeout)
     if config is None:
         chosen = state or "isolated"

@@ -372,6 +372,7 @@ def test_a_config_decides_and_the_report_says_so(cluster, tmp_path, is_isolated)
         ({"target": "grpc://localhost:2222", "state": "mine"}, "isolated"),
         ({"target": "grpc://localhost:2222", "timeout": -1}, "seconds"),
         ({"target": "grpc://localhost:2222", "timeout": "3"}, "seconds"),
+        ({"target": "grpc://localhost:2222", "timeout": 1e12}, "seconds"),
         (
             {
                 "target": "grpc://localhost:2222",
