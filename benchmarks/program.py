@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
-from typing import Callable, List
+from typing import Any, Callable, Dict, Iterable, List
 
 from absl import flags
 from absl.flags import argparse_flags
+from rounds import BenchmarkError
+
+Result = Dict[str, Any]
+
+
+def run_benchmark(results: Iterable[Result], as_json: bool) -> int:
+    """Measures, and returns how the program ends.
+
+    Args:
+      results: Measures and gives one result after the other; tables are its own affair.
+      as_json: Whether all of them are printed as JSON in the end.
+    """
+    # A benchmark that is terminated leaves no gigabytes behind either.
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        found = list(results)
+    except KeyboardInterrupt:
+        tell("interrupted: what was not printed was not measured to its end")
+        return 130
+    except (BenchmarkError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if as_json:
+        print(json.dumps(found, indent=2))
+    return 0
 
 
 def terminate(number: int, _: object) -> None:

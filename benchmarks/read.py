@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -19,7 +17,7 @@ import time
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from absl import app, flags
-from program import flags_parser, tell, terminate
+from program import flags_parser, run_benchmark, tell
 from read_cases import OURS, READ_CASES, READ_VARIANTS, TENSORFLOW, ReadCase
 from rounds import (
     BenchmarkError,
@@ -57,23 +55,16 @@ Runs = Mapping[str, List[Dict[str, Any]]]
 
 def main(_: object) -> int:
     """Runs all cases; prints tables as they come, or JSON at the end."""
-    signal.signal(signal.SIGTERM, terminate)
-    results: List[Dict[str, Any]] = []
-    try:
-        for name in dict.fromkeys(_CASES.value):
-            case = READ_CASES[name].scaled(_SCALE.value)
-            results.append(_result_of(case, _ROUNDS.value))
-            if not _JSON.value:
-                print(_table(results[-1], case) + "\n", flush=True)
-    except KeyboardInterrupt:
-        tell("interrupted: what was not printed was not measured to its end")
-        return 130
-    except (BenchmarkError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    if _JSON.value:
-        print(json.dumps(results, indent=2))
-    return 0
+    names = dict.fromkeys(_CASES.value)
+    cases = (READ_CASES[name].scaled(_SCALE.value) for name in names)
+    return run_benchmark((_shown(case) for case in cases), _JSON.value)
+
+
+def _shown(case: ReadCase) -> Dict[str, Any]:
+    result = _result_of(case, _ROUNDS.value)
+    if not _JSON.value:
+        print(_table(result, case) + "\n", flush=True)
+    return result
 
 
 def _result_of(case: ReadCase, rounds: int) -> Dict[str, Any]:

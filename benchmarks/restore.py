@@ -7,15 +7,12 @@ thrown away. ``docs/benchmarks.md`` says what is measured, and how.
 from __future__ import annotations
 
 import dataclasses
-import json
-import signal
-import sys
 from typing import Any, Dict, List
 
 from absl import app, flags
 from cases import CASES, KINDS, USUAL, Case
-from program import flags_parser, tell, terminate
-from rounds import BenchmarkError, measure, written
+from program import flags_parser, run_benchmark, tell
+from rounds import measure, written
 from summary import Summary
 
 _CASES = flags.DEFINE_multi_enum(
@@ -35,21 +32,11 @@ _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 def main(_: object) -> int:
     """Runs all cases; prints tables as they come, or JSON at the end."""
-    # A benchmark that is terminated leaves no gigabytes behind either.
-    signal.signal(signal.SIGTERM, terminate)
-    results: List[Dict[str, Any]] = []
-    try:
-        for name in dict.fromkeys(_CASES.value):
-            results += _results_of(CASES[name].scaled(_SCALE.value))
-    except KeyboardInterrupt:
-        tell("interrupted: what was not printed was not measured to its end")
-        return 130
-    except (BenchmarkError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    if _JSON.value:
-        print(json.dumps(results, indent=2))
-    return 0
+    names = dict.fromkeys(_CASES.value)
+    cases = (CASES[name].scaled(_SCALE.value) for name in names)
+    return run_benchmark(
+        (result for case in cases for result in _results_of(case)), _JSON.value
+    )
 
 
 def _results_of(case: Case) -> List[Dict[str, Any]]:

@@ -7,17 +7,14 @@ thrown away. ``docs/benchmarks.md`` says what is measured, and how.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import signal
 import statistics
-import sys
 from typing import Any, Dict, List, Mapping, Optional
 
 from absl import app, flags
 from cases import KINDS
-from program import flags_parser, tell, terminate
-from rounds import BenchmarkError, run_child, turned, warm, written
+from program import flags_parser, run_benchmark, tell
+from rounds import run_child, turned, warm, written
 from series_cases import SERIES, SeriesCase
 
 from legacy_restore.report.table import human_bytes
@@ -52,22 +49,14 @@ Runs = Mapping[str, List[Dict[str, Any]]]
 
 def main(_: object) -> int:
     """Runs all cases; prints tables as they come, or JSON at the end."""
-    signal.signal(signal.SIGTERM, terminate)
-    results: List[Dict[str, Any]] = []
-    try:
-        for name in dict.fromkeys(_CASES.value):
-            series = SERIES[name]
-            case = series.models.scaled(_SCALE.value)
-            results += _results_of(dataclasses.replace(series, models=case))
-    except KeyboardInterrupt:
-        tell("interrupted: what was not printed was not measured to its end")
-        return 130
-    except (BenchmarkError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    if _JSON.value:
-        print(json.dumps(results, indent=2))
-    return 0
+    found = (SERIES[name] for name in dict.fromkeys(_CASES.value))
+    scaled = (
+        dataclasses.replace(one, models=one.models.scaled(_SCALE.value))
+        for one in found
+    )
+    return run_benchmark(
+        (result for series in scaled for result in _results_of(series)), _JSON.value
+    )
 
 
 def _results_of(series: SeriesCase) -> List[Dict[str, Any]]:
