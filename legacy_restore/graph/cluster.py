@@ -20,10 +20,12 @@ from legacy_restore.graph.cluster_session import (
     time_limited,
 )
 from legacy_restore.graph.device_requests import device_requests
+from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.tf import tf
+from legacy_restore.graph.visibility import refuse_unseen
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
 
@@ -155,11 +157,24 @@ def _connected(plan: GraphPlan, cluster: Cluster) -> ClusterSession:
     tasks = sorted({task_of(one.device) for one in requests} - {""})
     known = [one for one in tasks if "/task:" in one]
     devices = connected_devices(cluster.target, cluster.config, cluster.timeout, known)
+
+    def session() -> ClusterSession:
+        return ClusterSession(
+            cluster.target, plan.graph, cluster.config, cluster.timeout, devices
+        )
+
     if cluster.state == "reset":
+        # A restore that is refused must not have cleared what others need.
+        with contextlib.closing(session()) as first, time_limited(first):
+            check_devices(first, plan, cluster.config)
+            restored = plan.operations.restored_models
+            refuse_unseen(
+                first,
+                {name: plan.opened[name] for name in restored},
+                {name: plan.operations.reading_devices(name) for name in restored},
+            )
         _clear(plan, cluster)
-    return ClusterSession(
-        cluster.target, plan.graph, cluster.config, cluster.timeout, devices
-    )
+    return session()
 
 
 def _clear(plan: GraphPlan, cluster: Cluster) -> None:

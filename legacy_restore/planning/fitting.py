@@ -27,12 +27,16 @@ def limit_findings(estimate: Estimate, limit: int, *, apart: bool) -> List[Findi
         Finding(
             KINDS["memory-limit"],
             "restore",
-            f"{len(estimate.rows)} models at once",
+            _models(len(estimate.rows)),
             expected=f"at most {human_bytes(limit)}",
             found=human_bytes(estimate.peak),
             hint="   or   ".join(ways) or _nothing_fits(estimate),
         )
     ]
+
+
+def _models(count: int) -> str:
+    return "one model" if count == 1 else f"{count} models at once"
 
 
 def ways_within(estimate: Estimate, limit: int, *, apart: bool) -> List[str]:

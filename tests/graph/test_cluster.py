@@ -262,6 +262,21 @@ def test_a_reset_clears_what_the_cluster_holds(kind, cluster, tmp_path):
         assert without_values(cluster, model.build, "n") == []
 
 
+@pytest.mark.parametrize("fault", ["device", "pattern"])
+def test_a_reset_that_is_refused_clears_nothing(kind, cluster, tmp_path, fault):
+    model = spread_model(cluster, kind, tmp_path)
+    lr.restore([model], target=cluster.target, state="shared").close()
+    places = {"device": ("n", "/job:ps/task:0/device:GPU:3"), "pattern": ("n[1]", None)}
+    directory, device = places[fault]
+    prefix = write(tmp_path / directory / "model.ckpt", linear_values())
+    other = lr.Model("n", linear(kind), prefix, device=device)
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore([other], target=cluster.target, state="reset")
+    expected = {"device": "device-missing", "pattern": "path-is-pattern"}
+    assert ids(caught.value.findings) == [expected[fault]]
+    assert without_values(cluster, model.build) == []
+
+
 def test_a_lookup_table_that_is_there_is_refused(cluster, tmp_path):
     def build():
         with tf.device("/job:ps/task:0"):
