@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, List
 
 from legacy_restore import errors
-from legacy_restore.cli import models, output
+from legacy_restore.cli import models, output, partial
 
 if TYPE_CHECKING:
     from legacy_restore.planning.estimating import Wanted
@@ -40,6 +40,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--model", "=", "NAME=LOCATION", "a checkpoint under a name of its own")
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
     add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
+    add("--cast", ":", "NAME:PATTERN=>DTYPE", "variables that have this dtype")
+    add("--only", ":", "NAME:PATTERN", "these variables are restored, and no others")
+    add("--exclude", ":", "NAME:PATTERN", "these variables are not restored")
     parser.add_argument(
         "--memory_limit",
         metavar="SIZE",
@@ -70,12 +73,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _wanted(args: argparse.Namespace) -> List[Wanted]:
+    from legacy_restore.mapping.partial import check_partial
     from legacy_restore.planning.estimating import Wanted
 
     names = [one.name for one in args.model]
     if len(set(names)) < len(names):
         raise errors.UsageError("--model: two models have one name")
-    for flag in ("rename", "weights"):
+    for flag in ("rename", "weights", "cast", "only", "exclude"):
         for one in getattr(args, flag):
             if one.name not in names:
                 raise errors.UsageError(
@@ -88,7 +92,12 @@ def _wanted(args: argparse.Namespace) -> List[Wanted]:
             raise errors.UsageError(f"--weights: there are no {kind!r} weights")
     wanted = [Wanted(location, location) for location in args.locations]
     for one in args.model:
-        rules = [rule.value for rule in args.rename if rule.name == one.name]
+        part = check_partial(
+            cast=partial.casts_of(models.values_of(one.name, args.cast)),
+            only=models.values_of(one.name, args.only),
+            exclude=models.values_of(one.name, args.exclude),
+        )
+        rules = models.values_of(one.name, args.rename)
         wanted.append(
             Wanted(
                 one.name,
@@ -96,6 +105,9 @@ def _wanted(args: argparse.Namespace) -> List[Wanted]:
                 one.name,
                 rules=tuple(map(models.rule_of, rules)),
                 weights=weights.get(one.name, "raw"),
+                only=part.only,
+                exclude=part.exclude,
+                cast=dict(part.cast),
             )
         )
     if not wanted:

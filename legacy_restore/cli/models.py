@@ -121,15 +121,15 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             model.value,
             scope=scopes.get(model.name),
             rules=[
-                *(rule_of(text) for text in _of(model.name, args.rename)),
-                *partial.remaps_of(_of(model.name, args.vocabulary)),
+                *(rule_of(text) for text in values_of(model.name, args.rename)),
+                *partial.remaps_of(values_of(model.name, args.vocabulary)),
             ],
-            allow_missing=_of(model.name, args.allow_missing),
-            allow_unused=_of(model.name, args.allow_unused),
-            allow_shape=partial.shapes_of(_of(model.name, args.allow_shape)),
-            cast=partial.casts_of(_of(model.name, args.cast)),
-            only=_of(model.name, args.only),
-            exclude=_of(model.name, args.exclude),
+            allow_missing=values_of(model.name, args.allow_missing),
+            allow_unused=values_of(model.name, args.allow_unused),
+            allow_shape=partial.shapes_of(values_of(model.name, args.allow_shape)),
+            cast=partial.casts_of(values_of(model.name, args.cast)),
+            only=values_of(model.name, args.only),
+            exclude=values_of(model.name, args.exclude),
             weights=weights.get(model.name, "raw"),
             device=devices.get(model.name),
         )
@@ -167,7 +167,8 @@ def shared_of(args: argparse.Namespace) -> List[Shared]:
     return found
 
 
-def _of(name: str, values: List[Named]) -> List[str]:
+def values_of(name: str, values: List[Named]) -> List[str]:
+    """Returns what a repeated flag gives one model, in that order."""
     return [one.value for one in values if one.name == name]
 
 
