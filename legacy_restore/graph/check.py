@@ -96,12 +96,11 @@ def batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
     batch: List[PlanRow] = []
     size = 0
     for row in rows:
-        nbytes = 0 if row.entry is None else row.entry.nbytes
-        if batch and size + nbytes > _BATCH_BYTES:
+        if batch and size + row.stored_bytes > _BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(row)
-        size += nbytes
+        size += row.stored_bytes
     if batch:
         yield batch
 

@@ -131,7 +131,7 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
     batch: List[PlanRow] = []
     size = 0
     for unit in units_of(rows):
-        own = sum(_bytes_of(row) for row in unit)
+        own = sum(row.stored_bytes for row in unit)
         if batch and size + own > _BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -139,10 +139,6 @@ def _batches(rows: Sequence[PlanRow]) -> Iterator[List[PlanRow]]:
         size += own
     if batch:
         yield batch
-
-
-def _bytes_of(row: PlanRow) -> int:
-    return 0 if row.entry is None else row.entry.nbytes
 
 
 def _assign(

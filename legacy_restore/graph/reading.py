@@ -60,7 +60,7 @@ def run_reads(
     }
     files = {model.name: reading.opened[model.name].paths for model in reading.models}
     rows = [row for model in reading.models for row in model.rows]
-    size = sum(row.entry.nbytes for row in rows if row.entry is not None)
+    size = sum(row.stored_bytes for row in rows)
     _log.debug("reading %s from %d checkpoints", human_bytes(size), len(prefixes))
     refuse_unseen(session, reading.opened, reading.devices)
     try:

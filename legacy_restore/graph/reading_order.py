@@ -69,4 +69,4 @@ def _ranges(units: List[Unit]) -> List[List[Unit]]:
 
 
 def _size(unit: Unit) -> int:
-    return sum(row.entry.nbytes for row in unit if row.entry is not None)
+    return sum(row.stored_bytes for row in unit)

@@ -102,7 +102,7 @@ def model_report(plan: ModelPlan, remarks: Iterable[Finding] = ()) -> ModelRepor
     rows = plan.rows_to(Action.RESTORE)
     return ModelReport(
         plan=plan,
-        nbytes=sum(row.entry.nbytes for row in rows if row.entry),
+        nbytes=sum(row.stored_bytes for row in rows),
         remarks=tuple(one for one in remarks if one.model == plan.name),
     )
 

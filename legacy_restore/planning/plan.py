@@ -74,6 +74,11 @@ class PlanRow:
         return self.conversion.needs_initializer
 
     @property
+    def stored_bytes(self) -> int:
+        """Bytes that are stored of the tensor it is matched with; 0 without one."""
+        return 0 if self.entry is None else self.entry.nbytes
+
+    @property
     def num_parameters(self) -> int:
         """Number of elements; of an unknown shape, that of the tensor, else 0."""
         if self.conversion is not None:
