@@ -36,7 +36,7 @@ def blocks(text, language):
 
 def write_decoder(directory):
     """The checkpoint of which the README says how its names have changed."""
-    from legacy_restore.graph.tf import tf
+    from legacy_restore.tf import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
         tf.get_variable("decoder_v2/dense/kernel", [4, 3])
@@ -46,7 +46,7 @@ def write_decoder(directory):
 
 
 def build_decoder():
-    from legacy_restore.graph.tf import tf
+    from legacy_restore.tf import tf
 
     inputs = tf.placeholder(tf.float32, [None, 4], name="inputs")
     kernel = tf.get_variable("dense/kernel", [4, 3])

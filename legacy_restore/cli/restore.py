@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 def _config_of(args: argparse.Namespace) -> Any:
     if not args.allow_soft_placement:
         return None
-    from legacy_restore.graph.tf import tf
+    from legacy_restore.tf import tf
 
     is_isolated = bool(args.target) and args.state in (None, "isolated")
     return tf.ConfigProto(allow_soft_placement=True, isolate_session_state=is_isolated)

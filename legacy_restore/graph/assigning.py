@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import is_resource
+from legacy_restore.tf import tf
 
 TAKES_ANY_BUFFER = "_grappler_relax_allocator_constraints"
 """The attribute with which an assignment takes the buffer that was read.

@@ -9,8 +9,8 @@ from legacy_restore.graph import variables as variables_lib
 from legacy_restore.graph.interface import placeholders_of
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.saveables import FoundSaveables
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import tf
 
 
 def unsaved_findings(

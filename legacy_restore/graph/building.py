@@ -23,11 +23,11 @@ from legacy_restore.graph.saveables import (
     repeated_names,
 )
 from legacy_restore.graph.tables import is_anonymous, is_mutable_table
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.mapping.vocabulary import read_row_maps, remaps_of, renames_of
 from legacy_restore.planning.spec import ModelSpec
 from legacy_restore.report.findings import Finding
+from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
 

@@ -11,7 +11,7 @@ from legacy_restore import errors
 from legacy_restore.graph.interface import Input
 from legacy_restore.graph.nest import leaves, pack
 from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 def merge(

@@ -6,7 +6,7 @@ import contextlib
 from typing import Iterator
 
 from legacy_restore import errors
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 @contextlib.contextmanager

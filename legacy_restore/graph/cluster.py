@@ -24,10 +24,10 @@ from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tasks import task_of
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.visibility import refuse_unseen
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
 

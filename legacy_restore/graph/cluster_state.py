@@ -19,9 +19,9 @@ from legacy_restore.graph.cluster_session import (
 )
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.tasks import task_of
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
 

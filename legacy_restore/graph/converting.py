@@ -39,11 +39,11 @@ from legacy_restore.graph.reading import run_initializers
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.stored import StoredTensors
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Optional, Tuple
 
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 _CANONICAL = re.compile(
     r"(?:/job:(?P<job>\*|[A-Za-z][A-Za-z0-9_]*))?"

@@ -30,9 +30,9 @@ from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.refusals import refuse_if_changed
 from legacy_restore.graph.restore_group import nothing_read
 from legacy_restore.graph.stored import HeldTensors, StoredTensors
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import tf
 
 _AS_THEY_WERE = "the weights are as they were"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, List, Sequence, Set
 
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import is_under
+from legacy_restore.tf import tf
 
 _PLACEHOLDERS = {"Placeholder": True, "PlaceholderWithDefault": False}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping, NamedTuple, Sequence
 
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 class Leaf(NamedTuple):

@@ -25,7 +25,7 @@ from typing import Any, List, Mapping, Sequence, Tuple
 from legacy_restore.graph.assigning import TAKES_ANY_BUFFER
 from legacy_restore.graph.restore_graph import entered
 from legacy_restore.graph.restore_group import RestoreGroup
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 _HANDLE = "VarHandleOp"
 _REFERENCE = "VariableV2"

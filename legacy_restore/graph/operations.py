@@ -24,11 +24,11 @@ from legacy_restore.graph.one_call import (
 from legacy_restore.graph.restore_graph import Restorable, entered, make_groups
 from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.stock_saver import make_saver
-from legacy_restore.graph.tf import IS_TF1
 from legacy_restore.graph.unoptimized import ANY_VALUE, add_untyped
 from legacy_restore.graph.writing import Writer, left_over, make_writer
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.report.table import cut_names
+from legacy_restore.tf import IS_TF1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

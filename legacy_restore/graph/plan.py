@@ -23,7 +23,6 @@ from legacy_restore.graph.ownership import Ownership
 from legacy_restore.graph.running import BuilderFailure
 from legacy_restore.graph.shared import link_storage, share_plan, shared_by
 from legacy_restore.graph.table_findings import with_table_findings
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan
 from legacy_restore.planning.shared import Shared, Sharing, check_shared, with_sharing
@@ -31,6 +30,7 @@ from legacy_restore.planning.spec import Source
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
 

@@ -11,9 +11,9 @@ from typing import Any, Mapping, Sequence
 
 from legacy_restore import errors
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.tf import BaseSaverBuilder, tf
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.tf import BaseSaverBuilder, tf
 
 
 class RenamedSaveable(BaseSaverBuilder.SaveableObject):  # type: ignore[misc]

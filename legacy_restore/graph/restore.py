@@ -25,12 +25,12 @@ from legacy_restore.graph.reports import RestoreReport, model_report
 from legacy_restore.graph.restored import Restored
 from legacy_restore.graph.shared import storage_names
 from legacy_restore.graph.tables import initializers_but
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
 from legacy_restore.planning.shared import Shared
 from legacy_restore.report.check_report import CheckReport
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.sizes import Size, parse_size
+from legacy_restore.tf import tf
 
 _CONSEQUENCE = "no session was left"
 

@@ -20,9 +20,9 @@ from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.restore_group import RestoreGroup
 from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.tasks import grouped_by_task
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
 from legacy_restore.planning.plan import Action, ModelPlan
+from legacy_restore.tf import tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterable, Mapping, Tuple
 import numpy as np
 
 from legacy_restore.graph.renamed import RenamedSaveable
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

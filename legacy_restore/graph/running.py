@@ -8,8 +8,8 @@ from typing import Any, Optional, Sequence
 
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.nest import leaves
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import tf
 
 
 class BuilderFailure(Exception):

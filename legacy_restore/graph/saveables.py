@@ -16,10 +16,10 @@ import dataclasses
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from legacy_restore.graph.tables import entry_shapes, is_anonymous, table_of
-from legacy_restore.graph.tf import BaseSaverBuilder, tf
 from legacy_restore.graph.variables import is_under, static_shape
 from legacy_restore.planning.spec import VariableSpec
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import BaseSaverBuilder, tf
 
 # No caller gets values of these, or gives any.
 _OPAQUE = (tf.variant, tf.resource)

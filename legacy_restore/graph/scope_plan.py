@@ -15,7 +15,6 @@ from legacy_restore.graph.refusals import open_or_refuse, refuse_unless_ok
 from legacy_restore.graph.restore_graph import Restorable, entered, make_groups
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
 from legacy_restore.graph.table_findings import with_table_findings
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, is_resource
 from legacy_restore.mapping.partial import Partial
 from legacy_restore.mapping.vocabulary import (
@@ -27,6 +26,7 @@ from legacy_restore.mapping.vocabulary import (
 from legacy_restore.planning.assemble import PlanInput, plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, rows_by_source
 from legacy_restore.planning.spec import ModelSpec
+from legacy_restore.tf import tf
 
 # Graphs of all threads: what it guards takes milliseconds, once for each scope.
 _making = threading.Lock()

@@ -29,7 +29,6 @@ from legacy_restore.graph.reports import ModelReport, model_report
 from legacy_restore.graph.saveable_values import has_entries, objects_kept
 from legacy_restore.graph.scope_plan import ScopePlan, plan_scope
 from legacy_restore.graph.tables import initializers_but
-from legacy_restore.graph.tf import tf
 from legacy_restore.mapping import waivers
 from legacy_restore.mapping.partial import ShapeWaivers, check_partial
 from legacy_restore.mapping.vocabulary import (
@@ -38,6 +37,7 @@ from legacy_restore.mapping.vocabulary import (
 )
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import tf
 
 _CONSEQUENCE = "variables that had values have them still"
 

@@ -20,12 +20,12 @@ from legacy_restore.graph.saveables import (
     OwnedSaveable,
     find_saveables,
 )
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import cut_names
+from legacy_restore.tf import tf
 
 ROOT = "(root)"
 """What the root scope is called in reports."""

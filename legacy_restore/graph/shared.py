@@ -23,7 +23,6 @@ from legacy_restore.examining.diff_text import difference_text
 from legacy_restore.examining.pairwise import Reading, StoredTensor, compare_tensors
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.tables import is_mutable_table
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action, Plan, PlanRow
 from legacy_restore.planning.shared import (
     Shared,
@@ -33,6 +32,7 @@ from legacy_restore.planning.shared import (
 )
 from legacy_restore.planning.sharing import Copy, Differing, judge_copies, share
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import tf
 
 _EXACT = Tolerance()
 

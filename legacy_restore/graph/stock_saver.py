@@ -11,8 +11,8 @@ from typing import Any, Dict
 from legacy_restore.graph.reading_order import units_of
 from legacy_restore.graph.renamed import RenamedSaveable
 from legacy_restore.graph.restore_graph import Restorable, entered
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
+from legacy_restore.tf import tf
 
 
 def make_saver(graph: Any, model: Restorable) -> Any:

@@ -15,8 +15,8 @@ from typing import Any, Collection, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.spec import Shape
+from legacy_restore.tf import tf
 
 _PLAIN = frozenset(
     ["MutableHashTable", "MutableHashTableV2", "AnonymousMutableHashTable"]

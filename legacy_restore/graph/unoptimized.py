@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from legacy_restore.graph.restore_graph import entered
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 ANY_VALUE = 0.0
 """What the tensor may be fed; nothing reads it."""

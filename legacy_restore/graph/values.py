@@ -6,8 +6,8 @@ from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable
+from legacy_restore.tf import tf
 
 
 def read_owned(

@@ -15,8 +15,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple
 import numpy as np
 
 from legacy_restore.checkpoint import TensorSlice
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.spec import Part, Shape, VariableSpec
+from legacy_restore.tf import tf
 
 _RESOURCE_TYPE = "VarHandleOp"
 _VARIABLE_TYPES = frozenset(

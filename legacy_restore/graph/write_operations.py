@@ -11,7 +11,7 @@ import dataclasses
 from typing import Any, Sequence, Tuple
 
 from legacy_restore.graph.tasks import grouped_by_task
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ from typing import Any, List, Mapping, Sequence, Tuple
 
 from legacy_restore.graph.restore_group import RestoreGroup
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
 from legacy_restore.graph.write_operations import Written, make_write
 from legacy_restore.planning.candidates import names_without_scope
 from legacy_restore.planning.spec import ModelSpec, Part
+from legacy_restore.tf import tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

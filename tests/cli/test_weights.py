@@ -8,7 +8,7 @@ from tests.cli.commands import DENOISER, run
 from tests.graph.helpers import numbers, write
 
 BUILDERS = """
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 def build():

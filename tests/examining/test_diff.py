@@ -89,7 +89,7 @@ def test_old_names_of_a_cell_are_found_by_contents():
 
 def test_files_of_this_tensorflow(tmp_path):
     pytest.importorskip("tensorflow")
-    from legacy_restore.graph.tf import tf
+    from legacy_restore.tf import tf
 
     def save(name, values, partitions):
         with tf.Graph().as_default(), tf.Session() as session:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 _PROGRAM = """
 import json, os, sys

@@ -6,7 +6,7 @@ import numpy as np
 
 import legacy_restore as lr
 from legacy_restore.checkpoint.bundle_index import read_index
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 IS_TF1 = tf.__version__.startswith("1.")
 

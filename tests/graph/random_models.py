@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 from hypothesis import strategies as st
 
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import IS_TF1
 
 NAMES = (

@@ -1,6 +1,6 @@
 """Builders of real models, written after the names and shapes in their checkpoints."""
 
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 def conv(x, name, channels, size, prelu=True):

@@ -3,7 +3,7 @@
 import numpy as np
 from tensorflow.python.ops import lookup_ops
 
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import of_kind
 
 HashTable = lookup_ops.MutableHashTable

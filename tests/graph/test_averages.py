@@ -7,7 +7,7 @@ import pytest
 from tensorflow.python.training import moving_averages
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph import real_models
 from tests.graph.helpers import (
     assert_same,

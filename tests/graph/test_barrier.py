@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import damage, values_of, variables, write
 
 NAMES = "abcd"

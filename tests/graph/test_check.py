@@ -10,8 +10,8 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint
 from legacy_restore.graph.check import check_session
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.check_report import CheckStatus
+from legacy_restore.tf import tf
 from tests.graph.helpers import (
     linear_model,
     numbers,

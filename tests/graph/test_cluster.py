@@ -15,7 +15,7 @@ from legacy_restore import errors
 from legacy_restore.graph import cluster_session, cluster_state
 from legacy_restore.graph import restore as restore_lib
 from legacy_restore.graph.tasks import task_of
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.cli.commands import DENOISER, run
 from tests.conftest import ROOT
 from tests.graph import clusters

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph import clusters
 from tests.graph.helpers import assert_same, numbers, of_kind, values_in, write
 

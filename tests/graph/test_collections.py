@@ -3,7 +3,7 @@
 import pytest
 
 from legacy_restore.graph.collections import own_collections
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 def test_collections_are_empty_within_and_merged_in_order_afterwards():

@@ -5,7 +5,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import of_kind, write
 
 

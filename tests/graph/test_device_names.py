@@ -8,7 +8,7 @@ from legacy_restore.graph.device_names import (
     matches,
     short_name,
 )
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 THERE = "/job:localhost/replica:0/task:0/device:CPU:1"
 

@@ -9,8 +9,8 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.findings import errors_of
+from legacy_restore.tf import tf
 
 pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, Phase, event, given, settings

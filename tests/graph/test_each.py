@@ -131,7 +131,7 @@ MEMORY = """
 import json, sys
 import legacy_restore as lr
 from benchmarks import memory
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.test_each import SIZES
 
 def builder(size):

@@ -3,7 +3,7 @@
 import numpy as np
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import ids, linear_model, of_kind, only, write
 
 

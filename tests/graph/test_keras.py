@@ -9,7 +9,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore.graph import keras_names
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import (
     IS_TF1,
     assert_same,

@@ -5,7 +5,7 @@ import collections
 import pytest
 
 from legacy_restore.graph.nest import leaves, pack
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 Pair = collections.namedtuple("Pair", ["left", "right"])
 

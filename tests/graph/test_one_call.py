@@ -6,7 +6,7 @@ import pytest
 import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.graph import operations as operations_module
-from legacy_restore.graph.tf import IS_TF1, tf
+from legacy_restore.tf import IS_TF1, tf
 from tests.graph.helpers import (
     assert_same,
     damage,

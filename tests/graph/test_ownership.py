@@ -3,7 +3,7 @@
 import pytest
 
 from legacy_restore.graph.ownership import Ownership
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.check_report import CheckStatus
+from legacy_restore.tf import tf
 from tests.checkpoint.builders import BundleBuilder, parts_along
 from tests.graph.helpers import ids, numbers, of_id, of_kind, only
 

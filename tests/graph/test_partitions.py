@@ -3,9 +3,9 @@
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.variables import group_parts
 from legacy_restore.report.check_report import CheckStatus
+from legacy_restore.tf import tf
 from tests.graph.helpers import ids, numbers, of_kind, values_of, write
 
 SHAPES = {"net/p": (7, 5), "net/w": (3,)}

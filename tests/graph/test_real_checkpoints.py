@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph import real_models
 from tests.graph.helpers import assert_same, ids, of_id, of_kind, values_in
 from tests.samples import sample

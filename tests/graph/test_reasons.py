@@ -3,7 +3,7 @@
 import pytest
 
 from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
-from legacy_restore.graph.tf import tf
 from legacy_restore.planning.plan import Action
+from legacy_restore.tf import tf
 from tests.graph.conftest import counted_sessions, temporary_files
 from tests.graph.helpers import (
     apply,

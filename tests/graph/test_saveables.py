@@ -5,8 +5,8 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
-from legacy_restore.graph.tf import BaseSaverBuilder, tf
 from legacy_restore.planning.plan import Action
+from legacy_restore.tf import BaseSaverBuilder, tf
 from tests.checkpoint import golden
 from tests.graph.helpers import (
     assert_same,

@@ -10,7 +10,7 @@ import pytest
 import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.graph import saving
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.checkpoint.v1_builders import small_v1
 from tests.graph.helpers import (
     assert_same,

@@ -5,8 +5,8 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
-from legacy_restore.graph.tf import tf
 from legacy_restore.report.check_report import CheckStatus
+from legacy_restore.tf import tf
 from tests.graph import table_models
 from tests.graph.helpers import (
     assert_same,

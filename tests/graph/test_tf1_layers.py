@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.conftest import ROOT
 from tests.graph.helpers import (
     IS_TF1,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from legacy_restore.graph.tf import tf
 from legacy_restore.mapping.classify import TensorClass, classify
+from legacy_restore.tf import tf
 from tests.graph.helpers import IS_TF1
 from tests.planning.specs import entry
 

@@ -9,7 +9,7 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.checkpoint.opening import open_prefix
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.conftest import temporary_files
 from tests.graph.helpers import (
     LINEAR,

@@ -6,10 +6,10 @@ import pytest
 from legacy_restore import errors
 from legacy_restore.graph.kept import Kept, values_kept
 from legacy_restore.graph.restore_graph import Restorable, make_groups
-from legacy_restore.graph.tf import tf
 from legacy_restore.graph.values import read_parts
 from legacy_restore.graph.variables import OwnedVariable, describe, static_shape
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
+from legacy_restore.tf import tf
 from tests.graph.helpers import assert_same, ids
 from tests.planning.specs import entry
 

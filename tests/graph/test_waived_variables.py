@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
-from legacy_restore.graph.tf import tf
+from legacy_restore.tf import tf
 from tests.graph.helpers import IS_TF1, assert_same, of_kind, values_in, write
 
 VALUES = {"w": np.array([1, 2], np.float32), "p": np.arange(6, dtype=np.float32)}

@@ -11,7 +11,7 @@ from legacy_restore.examining.inspection import inspect_location
 from legacy_restore.graphdef.op_registry import Origin, origin_of
 
 oracle = pytest.importorskip("tests.graphdef.oracle")
-from legacy_restore.graph.tf import tf  # noqa: E402
+from legacy_restore.tf import tf  # noqa: E402
 
 
 def checked(path):

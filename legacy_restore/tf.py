@@ -1,4 +1,4 @@
-"""The one place where the graph layer imports TensorFlow.
+"""The one place where TensorFlow is imported.
 
 ``tensorflow.compat.v1`` is the same interface on TensorFlow 1.15 and on 2.x. Nothing
 of the process is switched by importing it: an eager program stays eager.
@@ -15,7 +15,10 @@ logging.getLogger("legacy_restore").debug("loading TensorFlow")
 try:
     import tensorflow.compat.v1 as tf
 
-    # TensorFlow has no public name for SaveableObject and SaveSpec, which are in it.
+    # TensorFlow has no public name for the list of its operations,
+    from tensorflow.python.framework import op_def_registry
+
+    # nor for SaveableObject and SaveSpec, which are in it.
     from tensorflow.python.training.saver import BaseSaverBuilder
 except ImportError as error:
     raise errors.MissingDependencyError(
@@ -26,4 +29,4 @@ except ImportError as error:
 IS_TF1: bool = tf.VERSION.startswith("1.")
 """Whether this is TensorFlow 1, not the interface of it that TensorFlow 2 has."""
 
-__all__ = ["IS_TF1", "BaseSaverBuilder", "tf"]
+__all__ = ["IS_TF1", "BaseSaverBuilder", "op_def_registry", "tf"]
