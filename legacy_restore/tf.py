@@ -14,9 +14,16 @@ from legacy_restore import errors
 logging.getLogger("legacy_restore").debug("loading TensorFlow")
 try:
     import tensorflow.compat.v1 as tf
+    from tensorflow.core.framework.variable_pb2 import VariableDef
 
     # TensorFlow has no public name for the list of its operations,
     from tensorflow.python.framework import op_def_registry
+
+    # nor for the functions that make the objects of collections from messages,
+    from tensorflow.python.framework.ops import (
+        get_collection_proto_type,
+        get_from_proto_function,
+    )
 
     # nor for SaveableObject and SaveSpec, which are in it.
     from tensorflow.python.training.saver import BaseSaverBuilder
@@ -29,4 +36,12 @@ except ImportError as error:
 IS_TF1: bool = tf.VERSION.startswith("1.")
 """Whether this is TensorFlow 1, not the interface of it that TensorFlow 2 has."""
 
-__all__ = ["IS_TF1", "BaseSaverBuilder", "op_def_registry", "tf"]
+__all__ = [
+    "IS_TF1",
+    "BaseSaverBuilder",
+    "VariableDef",
+    "get_collection_proto_type",
+    "get_from_proto_function",
+    "op_def_registry",
+    "tf",
+]

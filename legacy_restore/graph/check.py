@@ -53,6 +53,8 @@ def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[Ch
         for one in _check_against(session, plan.opened[name], owned, found)
     }
     yield from (checked[row.variable.name] for row in own)
+    if not built.saveables:
+        return
     with StoredTensors(plan.opened[model.name]) as stored:
         for saveable in dict.fromkeys(built.saveables.values()):
             saved = [rows[row.name] for row in saveable.rows]

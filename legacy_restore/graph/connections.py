@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph.building import BuiltModel
@@ -122,12 +122,26 @@ def _rewired(
             for index, taken in enumerate(consumer.inputs):
                 if taken.name == placeholder.name:
                     consumer._update_input(index, value)
-    outputs = built[name].outputs
-    replaced = [
-        values.get(getattr(leaf.value, "name", None), leaf.value)
-        for leaf in leaves(outputs)
-    ]
-    return dataclasses.replace(built[name], outputs=pack(outputs, replaced))
+    signatures = {
+        key: dataclasses.replace(one, outputs=_replaced(one.outputs, values))
+        for key, one in built[name].signatures.items()
+    }
+    return dataclasses.replace(
+        built[name],
+        outputs=_replaced(built[name].outputs, values),
+        signatures=signatures,
+    )
+
+
+def _replaced(outputs: Any, values: Mapping[str, Any]) -> Any:
+    """Returns a nest with other tensors in the place of those of some names."""
+    found = [values.get(_name_of(leaf.value), leaf.value) for leaf in leaves(outputs)]
+    return pack(outputs, found)
+
+
+def _name_of(value: Any) -> str:
+    # Sparse tensors have none, and are never wired.
+    return str(getattr(value, "name", ""))
 
 
 def _ends(one: Connection, built: Mapping[str, BuiltModel]) -> Tuple[Any, Any]:
@@ -172,23 +186,52 @@ def _with_upstream(
     connections: Sequence[Connection],
 ) -> BuiltModel:
     name = model.model.name
-    wired = {one.input for one in connections if one.target == name}
-    own = {key: value for key, value in model.inputs.items() if key not in wired}
-    if not wired:
+    own = [one for one in connections if one.target == name]
+    if not own:
         return model
-    inputs: Dict[str, Input] = dict(own)
-    for one in connections:
-        if one.target == name:
-            upstream = _with_upstream(built[one.source], built, connections)
-            for key, value in upstream.inputs.items():
-                # What comes from further up already carries its model's name.
-                is_own = key in built[one.source].inputs
-                path = f"{one.source}/{key}" if is_own else key
-                if path in own:
-                    raise errors.UsageError(
-                        f"connect: {path!r} is an input of model {name!r}, and of the "
-                        f"model {one.source!r} that feeds it",
-                        hint="give one of the models another name",
-                    )
-                inputs[path] = value
-    return dataclasses.replace(model, inputs=inputs)
+    upstream = _upstream_inputs(own, built, connections)
+    wired = {_name_of(model.inputs[one.input].tensor) for one in own}
+    signatures = {
+        key: dataclasses.replace(one, inputs=_fed(name, one.inputs, wired, upstream))
+        for key, one in model.signatures.items()
+    }
+    inputs = _fed(name, model.inputs, wired, upstream)
+    return dataclasses.replace(model, inputs=inputs, signatures=signatures)
+
+
+def _upstream_inputs(
+    own: Sequence[Connection],
+    built: Mapping[str, BuiltModel],
+    connections: Sequence[Connection],
+) -> Dict[str, Input]:
+    """The inputs of the models that feed one, each with its model's name before it."""
+    found: Dict[str, Input] = {}
+    for one in own:
+        source = _with_upstream(built[one.source], built, connections)
+        for key, value in source.inputs.items():
+            # What comes from further up already carries its model's name.
+            is_own = key in built[one.source].inputs
+            found[f"{one.source}/{key}" if is_own else key] = value
+    return found
+
+
+def _fed(
+    model: str,
+    inputs: Mapping[str, Input],
+    wired: Set[str],
+    upstream: Mapping[str, Input],
+) -> Dict[str, Input]:
+    """The inputs that are left of a model, and those of the models that feed it."""
+    left = {
+        key: one for key, one in inputs.items() if _name_of(one.tensor) not in wired
+    }
+    if len(left) == len(inputs):
+        return left
+    for path in upstream:
+        if path in left:
+            raise errors.UsageError(
+                f"connect: {path!r} is an input of model {model!r}, and of the "
+                f"model {path.partition('/')[0]!r} that feeds it",
+                hint="give one of the models another name",
+            )
+    return {**left, **upstream}

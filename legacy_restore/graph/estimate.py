@@ -7,6 +7,7 @@ from typing import Any, Iterable, List, Union
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.graph.locations import checkpoint_of
 from legacy_restore.graph.model import Model
 from legacy_restore.mapping.vocabulary import renames_of
 from legacy_restore.planning.estimate import Estimate
@@ -67,7 +68,7 @@ def _wanted(one: Union[Model, LocationLike]) -> Wanted:
         return Wanted(os.fspath(one), one)
     return Wanted(
         name=one.name,
-        location=one.checkpoint,
+        location=checkpoint_of(one),
         scope=one.scope,
         rules=renames_of(one.rules),
         weights=one.weights,

@@ -33,7 +33,7 @@ def inputs_of(scope: str, operations: Sequence[Any], outputs: Any) -> Dict[str, 
       outputs: What its builder returned.
     """
     found = {}
-    needed = _needed_for(outputs)
+    needed = needed_for(outputs)
     for name, (operation, *_) in placeholders_of(scope, operations).items():
         # Labels, say, are no input of what the builder returned.
         is_required = _PLACEHOLDERS[operation.type] and operation in needed
@@ -57,8 +57,8 @@ def placeholders_of(scope: str, operations: Sequence[Any]) -> Dict[str, List[Any
     return found
 
 
-def _needed_for(outputs: Any) -> Set[Any]:
-    """All operations on which a nest of tensors depends."""
+def needed_for(outputs: Any) -> Set[Any]:
+    """Returns all operations on which a nest of tensors depends."""
     parts = tf.nest.flatten(outputs, expand_composites=True)
     stack = [one.op for one in parts if hasattr(one, "op")]
     seen: Set[Any] = set()

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Union,
+)
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.graph.graph_source import (
+    GraphSource,
+    SourceForm,
+    make_source,
+    split_arguments,
+)
 from legacy_restore.mapping import waivers
 from legacy_restore.mapping.partial import ShapeWaivers, check_partial
 from legacy_restore.mapping.vocabulary import Rule, check_model_rules
@@ -31,8 +46,9 @@ class Model:
     Attributes:
       name: What the model is called in plans and reports, and ``restored[name]``.
       build: The builder: a function without arguments that creates the model's part of
-        the default graph and returns any nest of tensors.
-      checkpoint: The location of its checkpoint.
+        the default graph and returns any nest of tensors. Of a model whose code is
+        lost, the saved graph in its place.
+      checkpoint: The location of its checkpoint; None for a graph that needs none.
       scope: The variable scope in which the builder runs.
       rules: How checkpoint keys are renamed, the first that matches a key wins; and
         how rows of embeddings are reordered.
@@ -49,8 +65,8 @@ class Model:
     def __init__(
         self,
         name: str,
-        build: Callable[[], Any],
-        checkpoint: LocationLike,
+        build: Union[Callable[[], Any], GraphSource],
+        checkpoint: Optional[LocationLike],
         *,
         scope: Optional[str] = None,
         rules: Sequence[Rule] = (),
@@ -67,7 +83,9 @@ class Model:
 
         Args:
           name: A name without ``/``, ``:`` and ``=``, unique in a plan.
-          build: The builder; it runs unmodified, in a graph of the plan's own.
+          build: The builder; it runs unmodified, in a graph of the plan's own. Where
+            there is only a saved graph, ``Model.from_meta_graph`` and its like describe
+            the model instead.
           checkpoint: A location as ``open_checkpoint`` takes it.
           scope: A variable scope, ``name`` unless given. No other model's scope may
             be the same, inside it or around it.
@@ -102,11 +120,12 @@ class Model:
             raise errors.UsageError(
                 f"{name!r} is no model name: it has to be a text without / : ="
             )
-        if not callable(build):
+        if not callable(build) and not isinstance(build, GraphSource):
             raise errors.UsageError(
                 f"model {name!r}: build has to be a function, not {build!r}"
             )
-        if not isinstance(checkpoint, (str, os.PathLike)):
+        needs_none = isinstance(build, GraphSource) and checkpoint is None
+        if not needs_none and not isinstance(checkpoint, (str, os.PathLike)):
             raise errors.UsageError(
                 f"model {name!r}: checkpoint has to be a path, not {checkpoint!r}"
             )
@@ -121,7 +140,154 @@ class Model:
         self.weights = _check_weights(name, weights)
         self.device = _check_device(name, device)
 
+    @classmethod
+    def from_meta_graph(
+        cls,
+        name: str,
+        checkpoint: LocationLike,
+        *,
+        meta_graph: Optional[LocationLike] = None,
+        inputs: Optional[Mapping[str, str]] = None,
+        outputs: Optional[Mapping[str, str]] = None,
+        **arguments: Any,
+    ) -> Model:
+        """Describes a model whose graph is in a file, and its weights in a checkpoint.
+
+        Example::
+
+            lr.Model.from_meta_graph("rnn", "runs/model.ckpt-70280",
+                                     inputs={"x": "inputs"},
+                                     outputs={"probabilities": "softmax/Softmax"})
+
+        Each variable takes the tensor that the file's own Saver reads for it. Of the
+        graph only what the outputs need is imported. Names in it, names of functions
+        and of whatever a session keeps by name are the model's alone, so that two
+        models of one file are two models: ``tf.train.import_meta_graph`` makes them
+        share variables (github.com/tensorflow/tensorflow/issues/46745).
+
+        Args:
+          name: As for ``Model``.
+          checkpoint: A location as ``open_checkpoint`` takes it.
+          meta_graph: The file: a ``MetaGraphDef`` (``.meta``) or a ``GraphDef``, binary
+            or text (``graph.pbtxt``), or the event file of a training
+            (``events.out.tfevents...``); ``<prefix>.meta`` unless given.
+          inputs: From the names that callers use to tensors *as they are called in the
+            file*, ``:0`` optional; any tensor may be fed. Unless given, the inputs are
+            those of the signature, else the placeholders that the outputs need.
+          outputs: Likewise. Without them, and without signatures in the file, the graph
+            is refused with the list of what could be meant.
+          **arguments: What else is asked of the graph, and the keyword arguments of
+            ``Model``, such as ``scope`` and ``allow_missing``:
+
+            ``prune=True``: False imports everything, with all collections; so training
+            can go on.
+            ``op_libraries=[path]``: libraries with operations that TensorFlow lacks.
+            ``op_replacements={type: function}``: what to build in place of operations.
+            ``assets={name: path}``: files to take in place of those of the same name.
+            ``variables="keep"``: ``"resource"`` turns ref variables, the only ones that
+            old TensorFlow had, into resource variables.
+            ``py_functions={token: function}``: the Python functions that the graph
+            calls, by their tokens in the file.
+            ``trust=False``: True permits what remains of Python functions, libraries,
+            and operations that open files.
+
+        Raises:
+          UsageError: An argument cannot be meant.
+        """
+        return cls._from_graph(
+            name,
+            checkpoint,
+            SourceForm.META_GRAPH,
+            meta_graph,
+            {"inputs": inputs, "outputs": outputs, **arguments},
+        )
+
+    @classmethod
+    def from_saved_model(
+        cls,
+        name: str,
+        directory: LocationLike,
+        *,
+        tags: Optional[Sequence[str]] = None,
+        signature: Optional[str] = None,
+        checkpoint: Optional[LocationLike] = None,
+        **arguments: Any,
+    ) -> Model:
+        """Describes a model that is a SavedModel.
+
+        Of TensorFlow 1 or 2, a TF-Hub module for TensorFlow 1, or a session bundle of
+        TensorFlow 0.x. Its init operations are never run whole, as many assign fresh
+        weights: only its tables and iterators are initialised, and variables for which
+        no checkpoint has a value.
+
+        Args:
+          name: As for ``Model``.
+          directory: The directory that holds ``saved_model.pb``, or ``export.meta``.
+          tags: Which of its graphs: ``serve`` unless given, or the only one;
+            ``tags=()`` is the one without tags.
+          signature: What a call of the model computes: ``serving_default`` unless
+            given, or the only signature. Every other one stays callable:
+            ``restored[name].signatures["predict"](...)``.
+          checkpoint: Other weights than those of the directory.
+          **arguments: ``inputs`` and ``outputs`` in place of a signature, and those of
+            ``from_meta_graph``.
+
+        Raises:
+          UsageError: An argument cannot be meant.
+        """
+        return cls._from_graph(
+            name,
+            directory if checkpoint is None else checkpoint,
+            SourceForm.SAVED_MODEL,
+            directory,
+            {"tags": tags, "signature": signature, **arguments},
+        )
+
+    @classmethod
+    def from_graph_def(
+        cls,
+        name: str,
+        file: LocationLike,
+        *,
+        inputs: Optional[Mapping[str, str]] = None,
+        outputs: Optional[Mapping[str, str]] = None,
+        **arguments: Any,
+    ) -> Model:
+        """Describes a frozen graph: its weights are constants, it has no checkpoint.
+
+        Args:
+          name: As for ``Model``.
+          file: A ``GraphDef`` or a ``MetaGraphDef``, binary or text.
+          inputs: As for ``from_meta_graph``.
+          outputs: As for ``from_meta_graph``.
+          **arguments: Those of ``from_meta_graph``.
+
+        Raises:
+          UsageError: An argument cannot be meant.
+        """
+        return cls._from_graph(
+            name,
+            None,
+            SourceForm.GRAPH_DEF,
+            file,
+            {"inputs": inputs, "outputs": outputs, **arguments},
+        )
+
+    @classmethod
+    def _from_graph(
+        cls,
+        name: str,
+        checkpoint: Optional[LocationLike],
+        form: SourceForm,
+        path: Optional[LocationLike],
+        arguments: Mapping[str, Any],
+    ) -> Model:
+        of_graph, others = split_arguments(arguments)
+        return cls(name, make_source(name, form, path, of_graph), checkpoint, **others)
+
     def __repr__(self) -> str:
+        if self.checkpoint is None:
+            return f"Model({self.name!r}, {self.build})"
         return f"Model({self.name!r}, checkpoint={os.fspath(self.checkpoint)!r})"
 
 

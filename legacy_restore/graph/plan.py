@@ -17,6 +17,7 @@ from legacy_restore.graph.connections import (
     connect_models,
     parse_connections,
 )
+from legacy_restore.graph.locations import checkpoint_of
 from legacy_restore.graph.model import Model, check_models
 from legacy_restore.graph.operations import RestoreOperations
 from legacy_restore.graph.ownership import Ownership
@@ -28,8 +29,9 @@ from legacy_restore.planning.plan import Plan
 from legacy_restore.planning.shared import Shared, Sharing, check_shared, with_sharing
 from legacy_restore.planning.spec import Source
 from legacy_restore.planning.unopened import input_findings
-from legacy_restore.report.findings import Finding
+from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.report.table import cut_names
 from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
@@ -109,20 +111,28 @@ def plan(
     opened: Dict[str, Opened] = {}
     findings: Dict[str, List[Finding]] = {model.name: [] for model in found}
     for model in found:
+        location = checkpoint_of(model)
+        if location is None:
+            continue
         try:
-            opened[model.name] = open_for_plan(model.checkpoint)
+            opened[model.name] = open_for_plan(location)
         except (errors.CheckpointError, errors.MissingDependencyError) as error:
-            findings[model.name] = input_findings(model.name, model.checkpoint, error)
+            findings[model.name] = input_findings(model.name, location, error)
     graph = tf.Graph()
-    built = _build_all(graph, found, connections, findings)
+    prefixes = {name: one.prefix for name, one in opened.items()}
+    built = _build_all(graph, found, connections, findings, prefixes)
     sharing = shared_by(asked, built)
     inputs: Dict[str, PlanInput] = {}
     for model in found:
         one = built[model.name]
         source = opened[model.name].source if model.name in opened else None
-        own = (*findings[model.name], *one.findings, *sharing.findings_of(model.name))
+        own = (
+            *findings[model.name],
+            *one.findings,
+            *_unsourced(one),
+            *sharing.findings_of(model.name),
+        )
         inputs[model.name] = PlanInput(with_sharing(one.spec, sharing), source, own)
-    prefixes = {name: one.prefix for name, one in opened.items()}
     pure = share_plan(make_plan(list(inputs.values())), sharing, prefixes)
     if pure.ok:
         link_storage(built, pure)
@@ -142,6 +152,22 @@ def plan(
         operations=RestoreOperations(graph, built, pure),
         sharing=sharing,
     )
+
+
+def _unsourced(one: BuiltModel) -> List[Finding]:
+    """Refuses variables that no checkpoint was given for."""
+    model = one.model
+    if checkpoint_of(model) is not None or not one.spec.variables:
+        return []
+    names = [variable.local_name for variable in one.spec.variables]
+    finding = Finding(
+        KINDS["no-checkpoint"],
+        str(model.build),
+        f"{len(names)} variables: {cut_names(names, 3)}",
+        model=model.name,
+        hint="Model.from_meta_graph(name, checkpoint, meta_graph=file)",
+    )
+    return [finding]
 
 
 def open_for_plan(location: LocationLike) -> Opened:
@@ -190,20 +216,24 @@ def _build_all(
     models: List[Model],
     connections: List[Connection],
     findings: Mapping[str, List[Finding]],
+    prefixes: Mapping[str, str],
 ) -> Dict[str, BuiltModel]:
-    """Builds every model, then raises for all builders that failed."""
+    """Builds every model, then raises for all that cannot be built."""
     ownership = Ownership()
     built: Dict[str, BuiltModel] = {}
     failures: List[BuilderFailure] = []
     for model in models:
         try:
-            built[model.name] = build_model(graph, model, ownership)
+            built[model.name] = build_model(
+                graph, model, ownership, prefixes.get(model.name)
+            )
         except BuilderFailure as failure:
             failures.append(failure)
     if not failures:
         return connect_models(built, connections)
     of_files = [finding for own in findings.values() for finding in own]
-    found = [*(failure.finding for failure in failures), *of_files]
-    names = ", ".join(repr(failure.finding.model) for failure in failures)
+    own = [finding for failure in failures for finding in failure.findings]
+    found = list(dict.fromkeys([*own, *of_files]))
+    names = ", ".join(repr(failure.model) for failure in failures)
     text = refusal_text(f"model {names} cannot be built", found)
     raise errors.BuildError(text, findings=found) from failures[0].cause

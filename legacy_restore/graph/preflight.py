@@ -9,6 +9,7 @@ from typing import Any, Iterable, List
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
+from legacy_restore.graph.locations import checkpoint_of
 from legacy_restore.graph.model import Model
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import Finding
@@ -56,11 +57,14 @@ def refuse_unless_all_open(models: Iterable[Model]) -> None:
     findings: List[Finding] = []
     failed: List[str] = []
     for model in models:
+        location = checkpoint_of(model)
+        if location is None:
+            continue
         try:
-            with open_checkpoint(model.checkpoint):
+            with open_checkpoint(location):
                 pass
         except (errors.CheckpointError, errors.MissingDependencyError) as error:
-            findings += input_findings(model.name, model.checkpoint, error)
+            findings += input_findings(model.name, location, error)
             failed.append(repr(model.name))
     if failed:
         text = f"no model was restored: the checkpoint of {cut_names(failed)} is none"

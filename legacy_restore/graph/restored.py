@@ -10,16 +10,15 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Type,
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
-from legacy_restore.graph import calls
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
 from legacy_restore.graph.closing import closing_is
 from legacy_restore.graph.cluster_session import time_limited
 from legacy_restore.graph.frugal_swap import swapped_by_tensors
 from legacy_restore.graph.gate import Gate
-from legacy_restore.graph.nest import leaves
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reports import ModelReport, RestoreReport, model_report
+from legacy_restore.graph.restored_signature import RestoredSignature
 from legacy_restore.graph.saving import replace_variables, save_variables
 from legacy_restore.graph.swap import plan_swap, swapped
 from legacy_restore.report.check_report import CheckReport
@@ -41,7 +40,9 @@ class RestoredModel:
       name: The model's name.
       scope: Its variable scope.
       inputs: The tensors to feed, by name without the scope.
-      outputs: Exactly what the builder returned.
+      outputs: Exactly what the builder returned; of a saved graph, a dictionary.
+      signatures: Of a saved graph, all of its signatures, by name, each to be called as
+        the model itself.
       variables: The ``tf.Variable`` objects that the builder created, in that order;
         of a partitioned variable its parts.
       report: What was restored, or swapped in last.
@@ -53,10 +54,17 @@ class RestoredModel:
         self._built = built
         self.name = built.model.name
         self.scope = built.model.scope
-        self.inputs: Dict[str, Any] = {
-            name: one.tensor for name, one in built.inputs.items()
+        self._main = RestoredSignature(
+            self.name, built.inputs, built.outputs, owner._used
+        )
+        self.inputs = self._main.inputs
+        self.outputs = self._main.outputs
+        self.signatures: Dict[str, RestoredSignature] = {
+            name: RestoredSignature(
+                f"{self.name}, signature {name}", one.inputs, one.outputs, owner._used
+            )
+            for name, one in built.signatures.items()
         }
-        self.outputs = built.outputs
         self.variables: List[Any] = [
             part for owned in built.variables.values() for part in owned.parts
         ]
@@ -82,7 +90,7 @@ class RestoredModel:
     @property
     def required_inputs(self) -> List[str]:
         """The names of the inputs that have no default."""
-        return [name for name, one in self._built.inputs.items() if one.is_required]
+        return self._main.required_inputs
 
     def __call__(self, *feeds: Mapping[Any, Any], **inputs: Any) -> Any:
         """Computes the model's outputs.
@@ -101,15 +109,7 @@ class RestoredModel:
             nothing to compute.
           ClosedError: The session was closed.
         """
-        session = self._owner.session
-        if not any(calls.is_computed(leaf.value) for leaf in leaves(self.outputs)):
-            raise errors.InputError(
-                f"model {self.name!r} has no outputs: its builder returned no tensor"
-            )
-        given = calls.merge(self.name, feeds, inputs)
-        checked = calls.feeds_of(self.name, self._built.inputs, given)
-        with self._owner._used():
-            return calls.run_outputs(self.name, session, self.outputs, checked)
+        return self._main(*feeds, **inputs)
 
     def swap(self, location: LocationLike, *, memory: str = "full") -> ModelReport:
         """Gives the model the weights of another checkpoint; adds no operation.
@@ -229,8 +229,7 @@ class Restored(Mapping[str, RestoredModel]):
         Raises:
           ClosedError: The session was closed.
         """
-        session = self.session
-        with self._used():
+        with self._used() as session:
             return check_session(session, self.plan)
 
     def _swap_model(
@@ -253,11 +252,16 @@ class Restored(Mapping[str, RestoredModel]):
         return report
 
     @contextlib.contextmanager
-    def _used(self) -> Iterator[None]:
-        """Keeps swaps out while the session is used."""
-        limit = time_limited(self._session)
+    def _used(self) -> Iterator[Any]:
+        """Gives the session, and keeps swaps out while it is used.
+
+        Raises:
+          ClosedError: It was closed.
+        """
+        session = self.session
+        limit = time_limited(session)
         with closing_is(self._closed()), self._gate.use(), limit:
-            yield
+            yield session
 
     def _closed(self) -> errors.ClosedError:
         return errors.ClosedError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Iterator, Optional, Sequence
 
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.nest import leaves
@@ -13,20 +14,24 @@ from legacy_restore.tf import tf
 
 
 class BuilderFailure(Exception):
-    """A builder failed; the cause is what it raised, if it raised."""
+    """A model cannot be built; the cause is what a builder raised, if it raised."""
 
-    def __init__(self, finding: Finding, cause: Optional[BaseException] = None) -> None:
-        """Takes the finding and what the builder raised."""
-        super().__init__(finding.message)
-        self.finding = finding
+    def __init__(
+        self, *findings: Finding, cause: Optional[BaseException] = None
+    ) -> None:
+        """Takes the findings, and what the builder raised."""
+        super().__init__(findings[0].message)
+        self.model = findings[0].model
+        self.findings = findings
         self.cause = cause
 
 
-def run_builder(model: Model) -> Any:
-    """Runs a builder in its model's scope of the default graph, on its device.
+@contextlib.contextmanager
+def entered_scope(model: Model) -> Iterator[None]:
+    """Enters a model's variable scope in the default graph, and its device.
 
     Raises:
-      BuilderFailure: It raised, or its scope was taken.
+      BuilderFailure: The scope was taken.
     """
     with tf.device(model.device), tf.variable_scope(model.scope) as scope:
         # Names of operations follow the name scope, those of tf.get_variable the
@@ -41,13 +46,28 @@ def run_builder(model: Model) -> Any:
                     hint="give the model another scope",
                 )
             )
+        yield
+
+
+def run_builder(model: Model, build: Callable[[], Any]) -> Any:
+    """Runs a builder in its model's scope of the default graph, on its device.
+
+    Args:
+      model: The model.
+      build: Its builder.
+
+    Raises:
+      BuilderFailure: It raised, or its scope was taken.
+    """
+    with entered_scope(model):
         try:
-            outputs = model.build()
+            outputs = build()
             if tf.get_default_graph().finalized:
                 raise RuntimeError("it finalised the graph: variables need operations")
             return outputs
         except (Exception, SystemExit) as error:
-            raise BuilderFailure(_builder_finding(model, error), error) from error
+            finding = _builder_finding(model, error)
+            raise BuilderFailure(finding, cause=error) from error
 
 
 def _builder_finding(model: Model, error: BaseException) -> Finding:
@@ -111,4 +131,4 @@ def _bad_outputs(model: Model, message: str, cause: Exception) -> BuilderFailure
         model=model.name,
         hint="return tensors that the builder made, in any nest",
     )
-    return BuilderFailure(finding, cause)
+    return BuilderFailure(finding, cause=cause)

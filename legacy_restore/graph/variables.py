@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -58,6 +58,20 @@ def objects_by_operation(graph: Any, candidates: Sequence[Any]) -> Dict[str, Any
         if is_variable and getattr(candidate, "graph", None) is graph:
             found.setdefault(candidate.op.name, candidate)
     return found
+
+
+def created_by(operations: Sequence[Any], objects: Mapping[str, Any]) -> List[Any]:
+    """Returns the ``tf.Variable`` objects of some operations, in their order.
+
+    Args:
+      operations: Operations of a graph.
+      objects: Its ``tf.Variable`` objects, by operation name.
+    """
+    return [
+        objects[operation.name]
+        for operation in operations
+        if is_variable_operation(operation) and operation.name in objects
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

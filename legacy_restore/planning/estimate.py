@@ -53,6 +53,29 @@ class ModelEstimate:
     converting: int
     swapping: int
 
+    @classmethod
+    def of_no_variables(cls, name: str) -> ModelEstimate:
+        """Returns the row of a model without variables, such as a frozen graph.
+
+        Args:
+          name: The model's name.
+        """
+        return cls(
+            name=name,
+            prefix="",
+            num_variables=0,
+            weights=0,
+            initialised=0,
+            state_in_graph=0,
+            training_state=0,
+            dtypes={},
+            largest=0,
+            shared=0,
+            fed=0,
+            converting=0,
+            swapping=0,
+        )
+
     @property
     def held(self) -> int:
         """What all of its variables take."""

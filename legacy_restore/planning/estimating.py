@@ -8,7 +8,7 @@ stay behind is counted, what ``allow_missing`` permits to be missing is not.
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import TensorEntry, open_checkpoint
@@ -38,7 +38,7 @@ class Wanted:
 
     Attributes:
       name: What it is called in the estimate: the model's name, or the location.
-      location: The checkpoint.
+      location: The checkpoint; None for a model that has none.
       scope: The model's variable scope, or empty.
       rules: How checkpoint keys are renamed.
       weights: ``"raw"``, or ``"ema"`` for the moving averages of the weights.
@@ -50,7 +50,7 @@ class Wanted:
     """
 
     name: str
-    location: LocationLike
+    location: Optional[LocationLike]
     scope: str = ""
     rules: Tuple[Rename, ...] = ()
     weights: str = "raw"
@@ -72,6 +72,9 @@ def estimate_files(wanted: Sequence[Wanted]) -> Estimate:
     rows: List[ModelEstimate] = []
     findings: List[Finding] = []
     for one in wanted:
+        if one.location is None:
+            rows.append(ModelEstimate.of_no_variables(one.name))
+            continue
         try:
             source = _source_of(one.location)
         except (errors.CheckpointError, errors.MissingDependencyError) as error:

@@ -149,6 +149,8 @@ KINDS = _catalogue(
     # Models and scopes.
     _error("builder-failed", "builder failed"),
     _error("scope-in-use", "scope is in use"),
+    _error("import-failed", "graph that cannot be imported"),
+    _error("no-checkpoint", "variables, and no checkpoint"),
     _error("variable-claimed", "variable belongs to another model"),
     _error("shared-mismatch", "cannot have one storage"),
     _error("shared-differs", "shared, and the checkpoints differ"),
@@ -233,6 +235,7 @@ KINDS = _catalogue(
     _remark("cast-lossy", "precision lost, as the cast permits"),
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),
+    _remark("collection-dropped", "not all of a collection is restored"),
     _remark("table-not-saved", "table that no checkpoint holds"),
     _remark("scope-escaped", "variable outside its model's scope"),
     _remark("no-variables", "model without variables"),
