@@ -10,6 +10,7 @@ from legacy_restore import errors
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.interface import Input
 from legacy_restore.graph.nest import leaves, pack
+from legacy_restore.graph.rewiring import move_edges
 from legacy_restore.tf import tf
 
 
@@ -118,10 +119,7 @@ def _rewired(
     for one in connections:
         placeholder, value = _ends(one, built)
         values[placeholder.name] = value
-        for consumer in placeholder.consumers():
-            for index, taken in enumerate(consumer.inputs):
-                if taken.name == placeholder.name:
-                    consumer._update_input(index, value)
+        move_edges(placeholder, value)
     signatures = {
         key: dataclasses.replace(one, outputs=_replaced(one.outputs, values))
         for key, one in built[name].signatures.items()
