@@ -3,9 +3,7 @@
 A ``tf.train.ExponentialMovingAverage(name=...)`` stores the average of ``w`` as
 ``w/<name>``. It is no part of the graph, but it leaves traces there:
 
-- ``apply()`` updates each average in a scope ``AssignMovingAvg`` by
-  ``(average - variable) * decay``. Batch normalisation updates its statistics there
-  too, some of them below the name of a variable; but by what the layer computes.
+- ``apply()`` updates each average (``importing/average_names.py``).
 - ``average_name()``, and so ``variables_to_restore()``, asks the graph whether the name
   is free of each variable without an average (``Graph.unique_name``).
 
@@ -15,17 +13,14 @@ Both are in ``tensorflow/python/training/moving_averages.py``.
 from __future__ import annotations
 
 import contextlib
-import re
-from typing import Any, Iterator, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
-from legacy_restore.mapping.batch_norm import is_statistic_part
-from legacy_restore.planning.shadows import DEFAULT_NAME
-
-_UPDATES = frozenset(["AssignSub", "AssignSubVariableOp"])
-_UPDATE_SCOPE = re.compile(r"(?:.*/)?AssignMovingAvg(?:_\d+)?(?:/.*)?")
-# What a value passes on its way from a variable to the subtraction, unchanged.
-_READS = frozenset(
-    ["Identity", "ReadVariableOp", "Switch", "RefSwitch", "Enter", "RefEnter"]
+from legacy_restore.graph.variables import static_shape
+from legacy_restore.importing.average_names import (
+    below_an_owner,
+    is_update,
+    updated_names,
+    with_default,
 )
 
 
@@ -62,72 +57,15 @@ def average_names(
       variables: The ``tf.Variable`` objects that it created, parts one by one.
       asked: Names about which it asked the graph.
     """
-    by_name = {variable.op.name: variable for variable in variables}
-    updated = _updated_names(operations, by_name)
-    intended = {_below_an_owner(name, by_name) for name in asked} - {""}
-    names = sorted(updated | intended)
-    if updated and not intended and DEFAULT_NAME not in updated:
-        names.append(DEFAULT_NAME)
-    return tuple(names)
+    types = {
+        one.op.name: (one.dtype.base_dtype.name, static_shape(one.shape))
+        for one in variables
+    }
+    updating = [one for one in operations if is_update(one.type, one.name)]
+    updated = updated_names(updating, _inputs_of, lambda one: str(one.type), types)
+    intended = {below_an_owner(name, types) for name in asked} - {""}
+    return with_default(updated, intended)
 
 
-def _updated_names(operations: Sequence[Any], by_name: Mapping[str, Any]) -> Set[str]:
-    """The names of the averages of variables that are updated by these."""
-    found = set()
-    for operation in operations:
-        if operation.type not in _UPDATES or not _UPDATE_SCOPE.fullmatch(
-            operation.name
-        ):
-            continue
-        average = by_name.get(_variable_read(operation.inputs[0]))
-        if average is None:
-            continue
-        for name in _subtracted(operation.inputs[1]):
-            owner = by_name.get(name)
-            if owner is not None and _same_type(owner, average):
-                found.add(_below_an_owner(average.op.name, {name: owner}))
-    return found - {""}
-
-
-def _subtracted(delta: Any) -> List[str]:
-    """The variables that a factor of a product subtracts, themselves and no more.
-
-    Whatever is computed from a variable is not it: batch normalisation averages what
-    the weights before it give.
-    """
-    factors = delta.op.inputs if delta.op.type == "Mul" else [delta]
-    return [
-        _variable_read(factor.op.inputs[1])
-        for factor in factors
-        if factor.op.type == "Sub"
-    ]
-
-
-def _variable_read(tensor: Any) -> str:
-    """The name of the operation whose value a tensor hands on."""
-    while tensor.op.type in _READS:
-        tensor = tensor.op.inputs[0]
-    return str(tensor.op.name)
-
-
-def _same_type(one: Any, other: Any) -> bool:
-    # A shape that is not known may be the same: the checkpoint's is compared too.
-    return one.dtype.base_dtype == other.dtype.base_dtype and bool(
-        one.shape.is_compatible_with(other.shape)
-    )
-
-
-def _below_an_owner(name: str, owners: Mapping[str, Any]) -> str:
-    """What stands behind the name of a variable in the name of its average, or ''.
-
-    An average that is made under a scope has that scope before the whole name of its
-    variable: ``train/dense/kernel/ExponentialMovingAverage``.
-    """
-    parts = name.split("/")
-    if is_statistic_part(parts[-1]):
-        return ""
-    for end in range(len(parts) - 1, 0, -1):
-        for start in range(end):
-            if "/".join(parts[start:end]) in owners:
-                return "/".join(parts[end:])
-    return ""
+def _inputs_of(operation: Any) -> List[Any]:
+    return [tensor.op for tensor in operation.inputs]
