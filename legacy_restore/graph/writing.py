@@ -9,7 +9,7 @@ from legacy_restore.graph.restore_group import RestoreGroup
 from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.variables import OwnedVariable, slice_spec, value_of
 from legacy_restore.graph.write_operations import Written, make_write
-from legacy_restore.planning.candidates import names_without_scope
+from legacy_restore.planning.own_table import saved_names
 from legacy_restore.planning.spec import ModelSpec, Part
 from legacy_restore.tf import tf
 
@@ -75,7 +75,7 @@ def make_writer(
       left: What none of that restores.
       model: The model; it says what its variables are called without its scope.
     """
-    keys = names_without_scope(model)
+    keys = saved_names(model)
     pieces = {variable.name: variable.pieces for variable in model.variables}
     written: List[Written] = []
     for one in groups:

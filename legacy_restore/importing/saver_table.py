@@ -63,7 +63,7 @@ class SaverTable:
       conflicts: What the Savers say of each variable about which they disagree.
       objects: What is restored besides.
       all_keys: The keys of the Saver that wrote the file, sorted; of all Savers where
-        it does not say which.
+        it does not say which, none without a Saver.
       source: Where the keys come from, in words.
       has_saver: Whether a Saver was found: what it does not restore it never did.
     """
@@ -113,8 +113,7 @@ def read_saver_table(meta_graph: Any, op_defs: OpDefs) -> SaverTable:
             keys[one.name] = StoredAs(one.slice.full_name, one.slice.text)
         else:
             keys[one.name] = StoredAs(one.name)
-    all_keys = tuple(sorted({one.key for one in keys.values()}))
-    return SaverTable(keys, all_keys=all_keys)
+    return SaverTable(keys)
 
 
 class _Savers:

@@ -61,7 +61,7 @@ def candidates_by_rules(
         if variable.local_name in renamed.key_of
     }
     found = Candidate("the rules", table)
-    return [_without_incomplete(found, variables, entries)]
+    return [without_incomplete(found, variables, entries)]
 
 
 def candidates_by_names(
@@ -100,7 +100,7 @@ def candidates_by_names(
         found.append(_by_names(label, once, known))
         found.extend(_under_scopes(model.scope, once, outside, known, num_required))
         found.extend(_repeating_scopes(model, once, known, num_required))
-    return [_without_incomplete(one, variables, entries) for one in found]
+    return [without_incomplete(one, variables, entries) for one in found]
 
 
 def _under_scopes(
@@ -223,7 +223,7 @@ def _prefixes_of(names: Set[str], known: Set[str]) -> Counter[str]:
     return counts
 
 
-def _without_incomplete(
+def without_incomplete(
     candidate: Candidate,
     variables: Iterable[VariableSpec],
     entries: Mapping[str, TensorEntry],

@@ -37,6 +37,7 @@ def leftovers_of(
     taken: Set[str],
     spared: Mapping[str, str] = MappingProxyType({}),
     incomplete: AbstractSet[str] = frozenset(),
+    not_needed: Mapping[str, str] = MappingProxyType({}),
 ) -> Leftovers:
     """Returns what is left of a checkpoint.
 
@@ -46,6 +47,8 @@ def leftovers_of(
       taken: The keys that variables take.
       spared: Further keys that are training state for this model, each with the reason.
       incomplete: The keys that variables would take if all of their slices were there.
+      not_needed: The keys of variables that were left out of the graph, each with the
+        variable.
     """
     left = sorted(key for key in source.entries if key not in taken)
     permitted = waivers.permitted(model.allow_unused, left)
@@ -54,6 +57,7 @@ def leftovers_of(
         key
         for key in left
         if key not in spared
+        and key not in not_needed
         and key not in incomplete
         and not classes[key].tensor_class.is_training_state
     ]
@@ -67,6 +71,9 @@ def leftovers_of(
         elif key in spared:
             kind = "unused-training-state"
             message = spared[key]
+        elif key in not_needed:
+            kind = "not-needed"
+            message = f"{not_needed[key]} is not needed for the outputs"
         elif classes[key].tensor_class.is_training_state:
             kind = "unused-training-state"
         elif key in permitted:

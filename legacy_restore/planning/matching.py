@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore.mapping import rules as rules_lib
 from legacy_restore.mapping import waivers
 from legacy_restore.planning import candidates as candidates_lib
+from legacy_restore.planning import own_table
 from legacy_restore.planning.averaged import (
     Averaged,
     expected_name,
@@ -39,16 +40,22 @@ class Match:
       findings: What was decided, and what refuses the model.
       prefix: The scope under which the checkpoint holds the model where names alone
         led there, else empty.
+      not_needed: What the checkpoint has of variables that were left out of the graph:
+        the key there, by the key that their file gives them.
     """
 
     matched_by: str
     rows: Tuple[PlanRow, ...]
     findings: Tuple[Finding, ...]
     prefix: str = ""
+    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def match_model(model: ModelSpec, source: Source) -> Match:
     """Matches all variables of a model with keys of its checkpoint.
+
+    The table that a saved graph brings is taken if it explains all of the model, and no
+    name does more. Else:
 
     A way to match counts if it gives every variable a key of its dtype and shape. If
     exactly one does, it is taken. If several do, the one whose leftovers are all
@@ -59,6 +66,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
       model: The model; its waivers permit deviations.
       source: What its checkpoint holds.
     """
+    model = own_table.with_unsaved(model, source)
     wanted = [variable for variable in model.variables if not variable.is_local]
     fitting = Fitting(model, wanted)
     renamed = rules_lib.rename_keys(model.rules, source.entries)
@@ -78,7 +86,11 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         candidates = candidates_lib.candidates_by_names(
             model, wanted, view.entries, len(required)
         )
+    own = own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries)
+    candidates = [*own, *candidates]
     full = _explaining(model, wanted, view, candidates, fitting)
+    if own and full and full[0] is own[0] and _is_largest(own[0], full):
+        full = own
     choice = _choose(model, source, view, candidates, full)
     if choice is None:
         return _ambiguous(model, wanted, source, view, full, findings)
@@ -87,6 +99,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     decided = decide_rows(model, view, choice, left, fitting)
     averaged = judge_averages(model, source, view, choice.table, decided.rows)
     findings += decided.findings
+    findings += own_table.conflict_findings(model, decided.rows)
     findings += _with_rule_for_averages(averaged, model, source, choice)
     findings += leftovers.findings
     if not model.rules:
@@ -101,7 +114,9 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     label = choice.label
     if model.weights == "ema":
         label += ", moving averages"
-    return Match(label, averaged.rows, tuple(findings), prefix)
+    findings = own_table.with_graph_findings(model, source, findings)
+    not_needed = own_table.not_needed_keys(model, source, renamed, prefix)
+    return Match(label, averaged.rows, tuple(findings), prefix, not_needed)
 
 
 def explained_by(model: ModelSpec, source: Source) -> bool:
@@ -109,7 +124,10 @@ def explained_by(model: ModelSpec, source: Source) -> bool:
     wanted = [variable for variable in model.variables if not variable.is_local]
     names = {variable.local_name for variable in wanted}
     view = view_of(model, source, rules_lib.rename_keys((), source.entries))
-    found = candidates_lib.candidates_by_names(model, wanted, view.entries, len(names))
+    found = [
+        *own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries),
+        *candidates_lib.candidates_by_names(model, wanted, view.entries, len(names)),
+    ]
     return bool(wanted) and any(
         candidates_lib.explains(candidate, wanted, view.entries, candidates_lib.fits)
         for candidate in found
@@ -121,9 +139,21 @@ def _left(
 ) -> Leftovers:
     table = candidate.table
     incomplete = view.taken(candidate.incomplete)
-    return leftovers_of(
-        model, source, view.taken(table), view.spared(table), incomplete
+    not_needed = own_table.not_needed_keys(
+        model, source, view.renamed, candidate.prefix
     )
+    return leftovers_of(
+        model,
+        source,
+        view.taken(table),
+        view.spared(table),
+        incomplete,
+        {key: model.not_needed[own] for own, key in not_needed.items()},
+    )
+
+
+def _is_largest(one: Candidate, full: Sequence[Candidate]) -> bool:
+    return all(len(other.table) <= len(one.table) for other in full)
 
 
 def _choose(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from legacy_restore.checkpoint import Location, TensorEntry
 from legacy_restore.planning.conversion import Conversion
@@ -191,6 +191,8 @@ class ModelPlan:
       matched_by: The rule by which variables and keys were matched, in words.
       rows: One for each variable, in the order of creation.
       findings: What there is to say about this model.
+      not_needed: Of a saved graph, what the checkpoint has of variables that were left
+        out: the key there, by the key that the graph's file gives them.
     """
 
     name: str
@@ -200,6 +202,7 @@ class ModelPlan:
     matched_by: str
     rows: Tuple[PlanRow, ...]
     findings: Tuple[Finding, ...]
+    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

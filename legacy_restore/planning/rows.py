@@ -66,7 +66,9 @@ class _Decision:
         """Returns what becomes of a variable, and notes what is to be said of it."""
         key = self._choice.table.get(variable.name)
         if variable.is_local:
-            return self._left("local-variable", variable)
+            is_unsaved = variable.name in self._model.unsaved
+            kind = "unsaved-variable" if is_unsaved else "local-variable"
+            return self._left(kind, variable)
         if variable.name in self._torn:
             return self._refused(row_findings.torn(self._model, variable), variable)
         if variable.name in self._fitting.left_out:

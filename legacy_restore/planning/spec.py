@@ -116,6 +116,14 @@ class ModelSpec:
       owned_elsewhere: Those of them that come from a model that was named: what this
         model's checkpoint has of them need not even fit.
       partial: What of the model is restored, and what may be made of other tensors.
+      own_keys: Of a saved graph, the key that its file gives each variable, by the
+        variable's name.
+      own_label: Where those come from, in words.
+      own_conflicts: The keys of each variable about which the file's Savers disagree.
+      unsaved: The names of the variables that no Saver of the file restores.
+      not_needed: The keys that the file gives variables which were left out of the
+        graph, each with the name of the variable.
+      saver_keys: All keys that the file's own Saver reads.
     """
 
     name: str
@@ -129,6 +137,14 @@ class ModelSpec:
     shared: FrozenSet[str] = frozenset()
     owned_elsewhere: FrozenSet[str] = frozenset()
     partial: Partial = Partial()
+    own_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    own_label: str = "the file's own table"
+    own_conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+    unsaved: FrozenSet[str] = frozenset()
+    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    saver_keys: Tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
