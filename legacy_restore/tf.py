@@ -25,6 +25,9 @@ try:
         get_from_proto_function,
     )
 
+    # for the registry of Python functions that graphs call,
+    from tensorflow.python.ops import script_ops
+
     # nor for SaveableObject and SaveSpec, which are in it.
     from tensorflow.python.training.saver import BaseSaverBuilder
 except ImportError as error:
@@ -43,5 +46,6 @@ __all__ = [
     "get_collection_proto_type",
     "get_from_proto_function",
     "op_def_registry",
+    "script_ops",
     "tf",
 ]

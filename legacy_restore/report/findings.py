@@ -157,6 +157,7 @@ KINDS = _catalogue(
     _error("unused-shared", "shares nothing"),
     _error("variable-without-object", "variable operation without a tf.Variable"),
     _error("saveable-object", "object that cannot be restored"),
+    _error("python-function-missing", "Python function that is not given"),
     _error("table-mismatch", "not what such a table saves"),
     _error("input-claimed-twice", "two placeholders under one name"),
     # Matching.
