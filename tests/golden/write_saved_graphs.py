@@ -77,7 +77,6 @@ def write_meta_graph(folder, interface, seed, saver=None, strip=False, **more):
             [tf.global_variables_initializer(), tf.local_variables_initializer()]
         )
         session.run(tf.tables_initializer())
-        session.run(tf.get_collection("iterators"))
         fill_variables(session, tf.trainable_variables(), seed)
         save_graph(session, folder, saver, strip)
         write_described(folder, interface, compute(session, interface), **more)
@@ -273,7 +272,8 @@ def write_iterators(folder):
     needy = tf.data.make_initializable_iterator(
         tf.data.Dataset.from_tensor_slices(fed).batch(3)
     )
-    tf.add_to_collection("iterators", iterator.initializer)
+    # As an Estimator does.
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
     kernel = weights()
     y = tf.matmul(iterator.get_next(), kernel, name="y")
     tf.matmul(needy.get_next(), kernel, name="y_of_fed")
