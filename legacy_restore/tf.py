@@ -15,20 +15,17 @@ logging.getLogger("legacy_restore").debug("loading TensorFlow")
 try:
     import tensorflow.compat.v1 as tf
     from tensorflow.core.framework.variable_pb2 import VariableDef
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    # TensorFlow has no public name for the list of its operations,
+    # TensorFlow has no public name for the list of its operations, for the functions
+    # that make the objects of collections from messages, for the registry of Python
+    # functions that graphs call, nor for SaveableObject and SaveSpec.
     from tensorflow.python.framework import op_def_registry
-
-    # nor for the functions that make the objects of collections from messages,
     from tensorflow.python.framework.ops import (
         get_collection_proto_type,
         get_from_proto_function,
     )
-
-    # for the registry of Python functions that graphs call,
     from tensorflow.python.ops import script_ops
-
-    # nor for SaveableObject and SaveSpec, which are in it.
     from tensorflow.python.training.saver import BaseSaverBuilder
 except ImportError as error:
     raise errors.MissingDependencyError(
@@ -42,6 +39,7 @@ IS_TF1: bool = tf.VERSION.startswith("1.")
 __all__ = [
     "IS_TF1",
     "BaseSaverBuilder",
+    "SavedModel",
     "VariableDef",
     "get_collection_proto_type",
     "get_from_proto_function",

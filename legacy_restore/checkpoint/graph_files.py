@@ -49,7 +49,7 @@ def graph_without_tensors(path: str) -> Optional[errors.UnsupportedCheckpointErr
         return None
     try:
         begin = file.read(0, min(file.size, _BEGIN))
-        is_graph = _begins_with_node(begin)
+        is_graph = begins_with_node(begin)
     except FormatError:
         return None
     finally:
@@ -74,7 +74,12 @@ def saved_model_without_variables(
     )
 
 
-def _begins_with_node(data: bytes) -> bool:
+def begins_with_node(data: bytes) -> bool:
+    """Returns whether bytes are the begin of a ``GraphDef``.
+
+    Raises:
+      FormatError: They end within a number.
+    """
     if not data or data[0] != _FIELD_1:
         return False
     _, position = read_varint(data, 1)

@@ -8,10 +8,9 @@ from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from legacy_restore.examining.graph_summary import GraphSummary, summarise
 from legacy_restore.graphdef.files import GraphFormat, read_saved_graph
-from legacy_restore.graphdef.locating import BUNDLE_FILE
+from legacy_restore.graphdef.locating import BUNDLE_FILE, HUB_FILE
 from legacy_restore.report.findings import KINDS, Finding
 
-HUB_FILE = "tfhub_module.pb"
 _ASSETS = "assets"
 
 # A folder of assets holds a few vocabularies; beyond this it is not looked through.

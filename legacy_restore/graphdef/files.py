@@ -17,7 +17,7 @@ from typing import Optional, Tuple
 from legacy_restore import errors
 from legacy_restore.checkpoint.faults import corrupt, not_there, other_file, unsupported
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.graph_files import META_SUFFIX
+from legacy_restore.checkpoint.graph_files import META_SUFFIX, begins_with_node
 from legacy_restore.checkpoint.lookalikes import recognize
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.graphdef.locating import SAVED_MODEL_FILE, TEXT_SUFFIX
@@ -28,7 +28,7 @@ from legacy_restore.graphdef.nodes import read_graph
 
 # A field of the text format: `node {`, `saved_model_schema_version: 1`.
 _TEXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*[a-z_]+\s*(?::|\{)[\s\x21-\x7e]")
-_TEXT_BEGIN = 4096
+_BEGIN = 4096
 
 
 class GraphFormat(enum.Enum):
@@ -74,14 +74,14 @@ def read_saved_graph(path: str) -> SavedGraph:
     try:
         return _read(file)
     except FormatError as error:
-        raise _what_it_is(file) or corrupt(path, str(error)) from error
+        raise what_it_is(file) or corrupt(path, str(error)) from error
     finally:
         file.close()
 
 
 def _read(file: PositionedFile) -> SavedGraph:
     path = file.path
-    if path.endswith(TEXT_SUFFIX) or _is_text(file):
+    if path.endswith(TEXT_SUFFIX) or is_text(file):
         raise unsupported(
             path,
             "a graph in text format; binary ones are read",
@@ -101,11 +101,11 @@ def _read(file: PositionedFile) -> SavedGraph:
         except FormatError as error:
             reasons.append(str(error))
     reason = f"neither a checkpoint nor a saved graph: {reasons[0]}"
-    raise _what_it_is(file) or unsupported(path, reason)
+    raise what_it_is(file) or unsupported(path, reason)
 
 
-def _what_it_is(file: PositionedFile) -> Optional[errors.CheckpointError]:
-    """The error for another kind of file; None where nobody knows what it is."""
+def what_it_is(file: PositionedFile) -> Optional[errors.CheckpointError]:
+    """Returns the error for another kind of file; None where nobody knows its kind."""
     try:
         other = recognize(file)
     except FormatError:
@@ -115,8 +115,26 @@ def _what_it_is(file: PositionedFile) -> Optional[errors.CheckpointError]:
     return other_file(file.path, str(other), other.hint)
 
 
-def _is_text(file: PositionedFile) -> bool:
-    begin = file.read(0, min(file.size, _TEXT_BEGIN))
+def begins_as_graph(file: PositionedFile) -> bool:
+    """Returns whether a file begins with a node, as only a ``GraphDef`` does.
+
+    Raises:
+      FormatError: It cannot be read.
+    """
+    begin = file.read(0, min(file.size, _BEGIN))
+    try:
+        return begins_with_node(begin)
+    except FormatError:
+        return False
+
+
+def is_text(file: PositionedFile) -> bool:
+    """Returns whether a file begins as messages in text format do.
+
+    Raises:
+      FormatError: It cannot be read.
+    """
+    begin = file.read(0, min(file.size, _BEGIN))
     return _TEXT.match(begin) is not None
 
 

@@ -13,8 +13,9 @@ from legacy_restore.checkpoint.graph_files import META_SUFFIX
 
 SAVED_MODEL_FILE = "saved_model.pb"
 BUNDLE_FILE = "export" + META_SUFFIX
+HUB_FILE = "tfhub_module.pb"
 TEXT_SUFFIX = ".pbtxt"
-_SAVED_MODEL_TEXT = "saved_model" + TEXT_SUFFIX
+SAVED_MODEL_TEXT = "saved_model" + TEXT_SUFFIX
 _STATE_FILE = "checkpoint"
 _SUFFIXES = (META_SUFFIX, ".pb", TEXT_SUFFIX)
 
@@ -26,7 +27,7 @@ def find_graph_file(given: str) -> Optional[str]:
     directory, a prefix and a file of tensors name a checkpoint.
     """
     if os.path.isdir(given):
-        names = [SAVED_MODEL_FILE, _SAVED_MODEL_TEXT]
+        names = [SAVED_MODEL_FILE, SAVED_MODEL_TEXT]
         # With a state file it is a training run, of which some model is called so.
         if not os.path.isfile(os.path.join(given, _STATE_FILE)):
             names.append(BUNDLE_FILE)

@@ -42,10 +42,28 @@ _WINDOW = 256 << 10
 _MAX_HEAD = 20
 
 
+class BytesInMemory:
+    """Bytes that are read as an open file is."""
+
+    def __init__(self, data: bytes) -> None:
+        """Takes the bytes."""
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Returns ``size`` bytes from ``offset``."""
+        return self._data[offset : offset + size]
+
+
+def message_of(data: bytes) -> Message:
+    """Returns bytes that are in memory already as one message."""
+    return Source(BytesInMemory(data)).root()
+
+
 class Source:
     """An open file, the window of it that was read last, and what was made of it."""
 
-    def __init__(self, file: PositionedFile) -> None:
+    def __init__(self, file: Union[PositionedFile, BytesInMemory]) -> None:
         """Takes an open file; closing it stays with the caller."""
         self._file = file
         self.window = b""

@@ -45,7 +45,8 @@ class TensorBinding:
     Attributes:
       key: The caller's key.
       tensor: Its name in the file, with the number of the output (``x:0``); of a sparse
-        one that of its values.
+        one that of its values. An operation without outputs, which a call only runs,
+        has no number: ``train_op``.
       sparse: Of a sparse tensor the names of values, indices and dense shape; of any
         other composite one the names of its components; else empty.
     """
