@@ -256,10 +256,13 @@ def _check_size(file: PositionedFile, size: int) -> None:
 
 def _parsed(file: PositionedFile, message: Any, data: bytes) -> Any:
     try:
-        message.ParseFromString(data)
-    except protobuf.DecodeError as error:
+        consumed = message.MergeFromString(data)
+    except (protobuf.DecodeError, SystemError, ValueError) as error:
         read_saved_graph(file.path)  # It says what is the matter, if it can.
         raise FormatError(f"TensorFlow cannot decode it: {error}") from error
+    if consumed != len(data):  # Protocol buffers 3 stop with no more than a warning.
+        read_saved_graph(file.path)
+        raise FormatError(f"TensorFlow cannot decode it from byte {consumed} on")
     return message
 
 
