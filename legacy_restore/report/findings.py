@@ -160,6 +160,11 @@ KINDS = _catalogue(
     _error("python-function-missing", "Python function that is not given"),
     _error("table-mismatch", "not what such a table saves"),
     _error("input-claimed-twice", "two placeholders under one name"),
+    # Saved graphs.
+    _error("outputs-unknown", "what the graph is to compute has to be said"),
+    _error("unknown-tensor", "no such tensor in the graph"),
+    _error("input-missing", "input that the outputs need, and inputs= does not name"),
+    _error("needs-trust", "the graph reaches beyond itself"),
     # Matching.
     _error("missing-key", "missing in the checkpoint"),
     _error("shape-mismatch", "shape differs"),
