@@ -13,14 +13,23 @@ from legacy_restore import errors
 # It takes seconds: commands show this line meanwhile.
 logging.getLogger("legacy_restore").debug("loading TensorFlow")
 try:
+    # What parsing a message raises. TensorFlow brings this package.
     import tensorflow.compat.v1 as tf
+    from google.protobuf.message import DecodeError
     from tensorflow.core.framework.variable_pb2 import VariableDef
+    from tensorflow.core.protobuf.control_flow_pb2 import (
+        CondContextDef,
+        WhileContextDef,
+    )
+    from tensorflow.core.protobuf.queue_runner_pb2 import QueueRunnerDef
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    # TensorFlow has no public name for the list of its operations, for the functions
-    # that make the objects of collections from messages, for the registry of Python
-    # functions that graphs call, nor for SaveableObject and SaveSpec.
+    # TensorFlow has no public name for the list of its operations, for what makes a
+    # function of a graph, for the functions that make the objects of collections from
+    # messages, for the registry of Python functions that graphs call, nor for
+    # SaveableObject and SaveSpec.
     from tensorflow.python.framework import op_def_registry
+    from tensorflow.python.framework.graph_to_function_def import graph_to_function_def
     from tensorflow.python.framework.ops import (
         get_collection_proto_type,
         get_from_proto_function,
@@ -36,13 +45,22 @@ except ImportError as error:
 IS_TF1: bool = tf.VERSION.startswith("1.")
 """Whether this is TensorFlow 1, not the interface of it that TensorFlow 2 has."""
 
+SaverDef = tf.train.SaverDef
+"""How a Saver is called in a ``MetaGraphDef``."""
+
 __all__ = [
     "IS_TF1",
     "BaseSaverBuilder",
+    "CondContextDef",
+    "DecodeError",
+    "QueueRunnerDef",
     "SavedModel",
+    "SaverDef",
     "VariableDef",
+    "WhileContextDef",
     "get_collection_proto_type",
     "get_from_proto_function",
+    "graph_to_function_def",
     "op_def_registry",
     "script_ops",
     "tf",
