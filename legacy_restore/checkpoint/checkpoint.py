@@ -33,6 +33,7 @@ from legacy_restore.report.findings import Finding
 if TYPE_CHECKING:  # Listing what a checkpoint holds does without these.
     import numpy as np
 
+    from legacy_restore.checkpoint.copied_bytes import CopiedPart
     from legacy_restore.checkpoint.objects import ObjectGraph
     from legacy_restore.report.verify_report import VerifyReport
 
@@ -203,6 +204,19 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
                 yield from self._reader.read_slices(key)
             else:
                 yield entry.parts[0], self._reader.read(key)
+
+    def copied_parts(self, key: str) -> Iterator[CopiedPart]:
+        """Yields a tensor part by part in the form in which a V2 checkpoint stores it.
+
+        The bytes are read, and compared with their checksums, when they are taken.
+
+        Raises:
+          KeyNotFoundError: There is no such key.
+          UnsupportedCheckpointError: No V2 checkpoint that is written here holds them.
+          ClosedError: The checkpoint was closed.
+        """
+        with self._while_open():
+            yield from self._reader.copied_parts(self.entry(key).key)
 
     def verify_tensor(self, key: str) -> None:
         """Reads a tensor's bytes and verifies them, also of a dtype NumPy lacks.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 from typing import Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.bundle_writer import BundleWriter
+from legacy_restore.checkpoint.joining import add_copied
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.checkpoint.objects import decode_objects
 from legacy_restore.checkpoint.placing import META, PrefixLike, files_of
@@ -189,16 +189,9 @@ def _write(
 
 def _copy(writer: BundleWriter, one: Survivor, numbers: Mapping[int, int]) -> None:
     """Writes a tensor, each part to the data file that has the number of its own."""
-    key, shape, wanted = one.entry.key, one.entry.shape, set(one.parts)
-    for copied in one.reader.copied_parts(key):
-        if copied.part not in wanted:
-            continue
-        shard = numbers[copied.shard]
-        if one.entry.num_elements:
-            writer.add_slice(key, shape, copied.part, copied.tensor, shard)
-        else:  # One slice without elements stands for the whole.
-            writer.add(key, dataclasses.replace(copied.tensor, shape=shape), shard)
-            return
+    key, wanted = one.entry.key, set(one.parts)
+    parts = (part for part in one.reader.copied_parts(key) if part.part in wanted)
+    add_copied(writer, key, one.entry, parts, numbers)
 
 
 def _changed(

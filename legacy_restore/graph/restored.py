@@ -14,6 +14,7 @@ from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
 from legacy_restore.graph.closing import closing_is
 from legacy_restore.graph.cluster_session import time_limited
+from legacy_restore.graph.copied_through import copied_through
 from legacy_restore.graph.frugal_swap import swapped_by_tensors
 from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.plan import GraphPlan
@@ -154,8 +155,10 @@ class RestoredModel:
         So the checkpoint fits the model in any scope, and its builder without one. All
         variables are written but local ones, shared ones too. It is read back before
         it takes its name. What trains meanwhile through ``session`` may be written in
-        the midst of a step. No state file is written: several models may go into one
-        directory.
+        the midst of a step. Of a saved graph, what its outputs do not need is copied
+        from the checkpoint that it is restored from, and all keys are those of its
+        file, whose own Saver reads what is saved. No state file is written: several
+        models may go into one directory.
 
         Args:
           prefix: The prefix of the new checkpoint, such as ``"out/decoder"``; its
@@ -176,9 +179,10 @@ class RestoredModel:
         if writer is None:
             raise errors.UsageError(f"model {self.name!r} has no variables to save")
         with self._owner._used():
+            copied = copied_through(self._owner.plan, self.name, writer)
             if overwrite:
-                return replace_variables(session, writer, prefix)
-            return save_variables(session, writer, prefix)
+                return replace_variables(session, writer, prefix, copied)
+            return save_variables(session, writer, prefix, copied)
 
     def __repr__(self) -> str:
         return f"<RestoredModel {self.name!r}: {len(self.variables)} variables>"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import collections
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
+from legacy_restore.checkpoint.joining import Taken
 from legacy_restore.checkpoint.placing import (
     INDEX,
     PrefixLike,
@@ -19,6 +20,7 @@ from legacy_restore.checkpoint.placing import (
     existing_findings,
     place,
 )
+from legacy_restore.graph.copied_through import join_copied
 from legacy_restore.graph.operations import as_prefix
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.visibility import refuse_unseen_directory
@@ -28,14 +30,19 @@ from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.tf import tf
 
+_NOTHING = Taken(None, {})
 
-def save_variables(session: Any, writer: Writer, prefix: PrefixLike) -> str:
+
+def save_variables(
+    session: Any, writer: Writer, prefix: PrefixLike, copied: Taken = _NOTHING
+) -> str:
     """Writes a model's variables where no checkpoint is yet.
 
     Args:
       session: The session.
       writer: The model's.
       prefix: The prefix to write.
+      copied: What is copied beside it from another checkpoint.
 
     Returns:
       The prefix.
@@ -49,22 +56,24 @@ def save_variables(session: Any, writer: Writer, prefix: PrefixLike) -> str:
     if taken:
         text = refusal_text(f"{target} is not written", taken)
         raise errors.RestoreError(text, findings=taken)
-    _save(session, writer, target)
+    _save(session, writer, target, copied)
     return target
 
 
-def replace_variables(session: Any, writer: Writer, prefix: PrefixLike) -> str:
+def replace_variables(
+    session: Any, writer: Writer, prefix: PrefixLike, copied: Taken = _NOTHING
+) -> str:
     """Writes a model's variables, in the place of a checkpoint if there is one.
 
     Arguments, result and errors are those of ``save_variables``; on failure what was
     there before is there still.
     """
     target = checked_prefix(prefix)
-    _save(session, writer, target)
+    _save(session, writer, target, copied)
     return target
 
 
-def _save(session: Any, writer: Writer, target: str) -> None:
+def _save(session: Any, writer: Writer, target: str, copied: Taken) -> None:
     twice = _written_twice(writer)
     if twice:
         text = refusal_text(f"{target} is not written", twice)
@@ -73,12 +82,23 @@ def _save(session: Any, writer: Writer, target: str) -> None:
         with directory_beside(target) as directory:
             refuse_unseen_directory(session, directory, writer.devices)
             written = os.path.join(directory, os.path.basename(target))
-            session.run(writer.operation, {writer.filename: as_prefix(written)})
-            _verify(written, writer)
+            if copied.keys:
+                with directory_beside(written) as aside:
+                    values = os.path.join(aside, "values")
+                    session.run(writer.operation, {writer.filename: as_prefix(values)})
+                    join_copied(values, copied, written)
+            else:
+                session.run(writer.operation, {writer.filename: as_prefix(written)})
+            _verify(written, {*writer.keys.values(), *copied.keys})
             place(directory, target)
     except tf.errors.CancelledError:
         raise  # The session was closed meanwhile.
-    except (tf.errors.OpError, OSError, errors.CheckpointError) as error:
+    except (
+        tf.errors.OpError,
+        OSError,
+        errors.CheckpointError,
+        errors.WriteError,
+    ) as error:
         finding = Finding(KINDS["save-failed"], target, reason_of(error))
         raise errors.RestoreError(
             refusal_text(f"{target} cannot be written; nothing is left", [finding]),
@@ -102,14 +122,14 @@ def _written_twice(writer: Writer) -> List[Finding]:
     ]
 
 
-def _verify(prefix: str, writer: Writer) -> None:
+def _verify(prefix: str, keys: Set[str]) -> None:
     """Reads back what was written: all keys, every byte against its checksum.
 
     TensorFlow computes the checksums from the variables' memory while it writes.
     """
     with open_checkpoint(prefix + INDEX) as checkpoint:
         found = errors_of(checkpoint.findings)
-        if found or set(checkpoint) != set(writer.keys.values()):
+        if found or set(checkpoint) != keys:
             what = found[0].message if found else "keys are missing"
             raise errors.CorruptCheckpointError(
                 f"what was written cannot be read back: {what}", path=prefix
