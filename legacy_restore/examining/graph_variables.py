@@ -231,22 +231,27 @@ def _vocabularies(nodes: Tuple[Node, ...]) -> Dict[str, List[str]]:
     by_name = {node.name: node for node in nodes}
     found: Dict[str, List[str]] = {}
     for node in readers:
-        path = None if len(node.inputs) < 2 else _string(node.inputs[1], by_name)
-        if path is not None:
-            found.setdefault(operation_of(node.inputs[0]), []).append(path)
+        if len(node.inputs) < 2:
+            continue
+        paths = constant_strings(node.inputs[1], by_name)
+        if paths is not None and len(paths) == 1:
+            found.setdefault(operation_of(node.inputs[0]), []).append(paths[0])
     return found
 
 
-def _string(tensor: str, by_name: Dict[str, Node]) -> Optional[str]:
-    """The constant string that a tensor has, where that can be told."""
+def constant_strings(
+    tensor: str, by_name: Dict[str, Node]
+) -> Optional[Tuple[str, ...]]:
+    """Returns the constant strings that a tensor has, where that can be told."""
     for _ in range(_MAX_STEPS):
         node = by_name.get(operation_of(tensor))
         if node is None:
             return None
         if node.constant is not None:
-            strings = node.constant.strings or ()
-            is_one = len(strings) == 1
-            return strings[0].decode("utf-8", "surrogateescape") if is_one else None
+            strings = node.constant.strings
+            if strings is None:
+                return None
+            return tuple(one.decode("utf-8", "surrogateescape") for one in strings)
         if node.op not in _PASS_ON or not node.inputs:
             return None
         tensor = node.inputs[0]

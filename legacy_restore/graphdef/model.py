@@ -52,6 +52,7 @@ class Node(NamedTuple):
       key_dtype: Of a table, the dtype of its keys.
       value_dtype: Of a table, the dtype of its values.
       token: Of a ``PyFunc``, the number under which the process knew the function.
+      paths: What its attributes name outside of the graph: files, addresses.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Node(NamedTuple):
     key_dtype: Optional[str] = None
     value_dtype: Optional[str] = None
     token: str = ""
+    paths: Tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Mapping
 
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.graphdef import attributes
+from legacy_restore.graphdef.dangerous_ops import PATH_ATTRIBUTES
 from legacy_restore.graphdef.messages import Message
 from legacy_restore.graphdef.model import Function, Graph, Node
 
@@ -97,6 +98,10 @@ def _read_attribute(
     message: Message, found: Dict[str, Any], functions: List[str]
 ) -> None:
     key, value = message.entry()
+    if key in PATH_ATTRIBUTES:
+        texts = attributes.texts_attribute(value) or (attributes.text_attribute(value),)
+        found["paths"] = found.get("paths", ()) + texts
+        return
     read = _KEPT.get(key)
     if read is None:
         functions += attributes.function_names(value)
