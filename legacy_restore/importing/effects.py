@@ -11,22 +11,14 @@ import dataclasses
 import re
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Set, Tuple
 
-from legacy_restore.importing.nodes import is_control, node_of, nodes_by_name
+from legacy_restore.importing.calls import Call, calls_of, handed_on_from
+from legacy_restore.importing.nodes import is_control, nodes_by_name
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.tf import tf
 
 VARIABLES = frozenset(["AutoReloadVariable", "VarHandleOp", "Variable", "VariableV2"])
 """Types of operations that are variables."""
 
-_CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
-# The first input decides what is called, the others are the arguments.
-_BRANCHES = frozenset(["Case", "If", "StatelessCase", "StatelessIf"])
-_LOOPS = frozenset(["StatelessWhile", "While"])
-# What hands a reference or a resource on.
-_PASSING = frozenset(
-    ["Enter", "Exit", "Identity", "RefEnter", "RefExit", "RefIdentity", "RefSwitch"]
-    + ["Switch"]
-)
 # Flow of control has a type of its own for references, which it does not write to.
 _READS = re.compile(
     r"Assert|Print(V2)?|(Eager)?PyFunc|Restore.*|Ref[A-Z].*"
@@ -122,10 +114,6 @@ class EffectsReader:
         """Returns whether a node of the graph is an iterator that is initialised."""
         return self._kind(name) == "iterator"
 
-    def source(self, tensor: str) -> str:
-        """Returns the node of the graph that a handle comes from."""
-        return _source(tensor, self._nodes)
-
     def _kind(self, name: str) -> str:
         node = self._nodes.get(name)
         if node is None:
@@ -140,14 +128,9 @@ class EffectsReader:
 
     def _writes(self, node: Any, body: Mapping[str, Any]) -> _Writes:
         """What a node of the graph or of a function does."""
-        calls = self._called(node)
+        calls = calls_of(node, self._functions)
         if calls:
-            given = [one for one in node.input if not is_control(one)]
-            given = given[1:] if node.op in _BRANCHES else given
-            return _joined(
-                self._mapped(self._of_function(name), name, given, body)
-                for name in calls
-            )
+            return _joined(self._of_call(one, body) for one in calls)
         known = self._op_defs.get(node.op)
         if known is None:
             return _Writes(others=(f"{node.name} ({node.op})",))
@@ -158,26 +141,10 @@ class EffectsReader:
             return _NOTHING
         handles = _handles(node, known)
         if handles:
-            return _Writes(tuple(_source(one, body) for one in handles))
+            return _Writes(tuple(handed_on_from(one, body) for one in handles))
         if _is_source(known):
             return _NOTHING
         return _Writes(others=(f"{node.name} ({node.op})",))
-
-    def _called(self, node: Any) -> List[str]:
-        """The functions that run when a node runs."""
-        if node.op in self._functions:
-            return [node.op]
-        if node.op not in _CALLS | _BRANCHES | _LOOPS:
-            return []
-        # The dictionary of a message has no order.
-        names: List[str] = []
-        for key in sorted(node.attr):
-            value = node.attr[key]
-            if value.HasField("func"):
-                names.append(value.func.name)
-            elif value.HasField("list"):
-                names += [one.name for one in value.list.func]
-        return [name for name in names if name in self._functions]
 
     def _of_function(self, name: str) -> _Writes:
         """What a function does, in terms of its arguments."""
@@ -191,19 +158,24 @@ class EffectsReader:
             self._known[name] = found
         return self._known[name]
 
-    def _mapped(
-        self, writes: _Writes, name: str, given: List[str], body: Mapping[str, Any]
-    ) -> _Writes:
+    def _of_call(self, call: Call, body: Mapping[str, Any]) -> _Writes:
         """What a call does, in terms of the body that it stands in."""
-        arguments = [one.name for one in self._functions[name].signature.input_arg]
-        places = dict(zip(arguments, given))
-        handles = tuple(
-            _source(places[one], body) for one in writes.handles if one in places
+        writes = self._of_function(call.function)
+        arguments = self._functions[call.function].signature.input_arg
+        places = dict(zip((one.name for one in arguments), call.inputs))
+        return _Writes(
+            tuple(
+                handed_on_from(places[one], body)
+                for one in writes.handles
+                if one in places
+            ),
+            writes.others
+            + tuple(
+                f"{one} in {call.function}"
+                for one in writes.handles
+                if one not in places
+            ),
         )
-        inside = tuple(
-            f"{one} in {name}" for one in writes.handles if one not in places
-        )
-        return _Writes(handles, writes.others + inside)
 
 
 def _joined(parts: Iterable[_Writes]) -> _Writes:
@@ -212,16 +184,6 @@ def _joined(parts: Iterable[_Writes]) -> _Writes:
         tuple(dict.fromkeys(one for part in listed for one in part.handles)),
         tuple(dict.fromkeys(one for part in listed for one in part.others)),
     )
-
-
-def _source(tensor: str, body: Mapping[str, Any]) -> str:
-    """The node or argument that a handle comes from."""
-    name = node_of(tensor)
-    seen: Set[str] = set()
-    while name in body and body[name].op in _PASSING and name not in seen:
-        seen.add(name)
-        name = node_of(body[name].input[0])
-    return name
 
 
 def arguments_of(node: Any, known: Any) -> List[Tuple[str, Any]]:
