@@ -40,6 +40,10 @@ class Constructed:
       signatures: Of a saved graph, what else may be called.
       own_keys: Of a saved graph, the key that its file gives each variable, by the
         variable's name in the graph.
+      own_label: Where those come from, in words.
+      own_conflicts: The keys of variables about which the file's Savers disagree.
+      initialised: Names of variables that no checkpoint has, as the file itself gives
+        them their values.
       not_needed: Keys that variables of the file have which were not imported, each
         with such a variable.
       saver_keys: All keys that the file's own Saver reads.
@@ -58,6 +62,11 @@ class Constructed:
     findings: Tuple[Finding, ...] = ()
     signatures: Mapping[str, BuiltSignature] = dataclasses.field(default_factory=dict)
     own_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    own_label: str = ""
+    own_conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+    initialised: Tuple[str, ...] = ()
     not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     saver_keys: Tuple[str, ...] = ()
     written: Tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, List, Mapping
 
 from legacy_restore.graph.model import Model
+from legacy_restore.importing.nodes import node_of
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
 from legacy_restore.tf import (
@@ -14,8 +15,22 @@ from legacy_restore.tf import (
     tf,
 )
 
-# A Saver of the file would restore what the plan restores, past all checks.
-_LEFT_OUT = frozenset([tf.GraphKeys.SAVERS])
+# A Saver of the file would restore what the plan restores, past all checks. The others
+# say how a SavedModel or a session bundle is loaded, which the passes have read.
+_LEFT_OUT = frozenset(
+    [
+        tf.GraphKeys.SAVERS,
+        tf.GraphKeys.ASSET_FILEPATHS,
+        "legacy_init_op",
+        "saved_model_assets",
+        "saved_model_main_op",
+        "saved_model_train_op",
+        "serving_assets",
+        "serving_graph",
+        "serving_init_op",
+        "serving_signatures",
+    ]
+)
 
 
 def restore_collections(
@@ -63,8 +78,12 @@ class _Restored:
     def add(self, key: str, collection: Any) -> None:
         kind = collection.WhichOneof("kind")
         if kind == "node_list":
+            holds_variables = get_collection_proto_type(key) is VariableDef
             for name in collection.node_list.value:
-                self._add_node(name)
+                if holds_variables and self._name_of(name) in self._objects:
+                    self.items.append(self._objects[self._name_of(name)])
+                else:
+                    self._add_node(name)
         elif kind == "bytes_list":
             for value in collection.bytes_list.value:
                 self._add_message(key, value)
@@ -99,5 +118,7 @@ class _Restored:
             self.lost.append(f"{type(error).__name__}: {error}".splitlines()[0][:80])
 
     def _add_variable(self, message: Any) -> None:
-        name = message.variable_name.partition(":")[0]
-        self.items.append(self._objects[f"{self._scope}/{name}"])
+        self.items.append(self._objects[self._name_of(message.variable_name)])
+
+    def _name_of(self, tensor: str) -> str:
+        return f"{self._scope}/{node_of(tensor)}"

@@ -232,6 +232,8 @@ def _build_all(
     if not failures:
         return connect_models(built, connections)
     of_files = [finding for own in findings.values() for finding in own]
+    if len(failures) == 1 and failures[0].refusal is not None and not of_files:
+        raise failures[0].refusal
     own = [finding for failure in failures for finding in failure.findings]
     found = list(dict.fromkeys([*own, *of_files]))
     names = ", ".join(repr(failure.model) for failure in failures)

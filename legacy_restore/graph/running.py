@@ -7,6 +7,7 @@ import os
 import traceback
 from typing import Any, Callable, Iterator, Optional, Sequence
 
+from legacy_restore import errors
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.nest import leaves
 from legacy_restore.report.findings import KINDS, Finding
@@ -17,13 +18,24 @@ class BuilderFailure(Exception):
     """A model cannot be built; the cause is what a builder raised, if it raised."""
 
     def __init__(
-        self, *findings: Finding, cause: Optional[BaseException] = None
+        self,
+        *findings: Finding,
+        cause: Optional[BaseException] = None,
+        refusal: Optional[errors.LegacyRestoreError] = None,
     ) -> None:
-        """Takes the findings, and what the builder raised."""
+        """Takes the findings, and what the builder raised.
+
+        Args:
+          *findings: What was found, all of one model.
+          cause: What was raised, if anything was.
+          refusal: An error that says more than its findings, to be raised where it is
+            the only one.
+        """
         super().__init__(findings[0].message)
         self.model = findings[0].model
         self.findings = findings
         self.cause = cause
+        self.refusal = refusal
 
 
 @contextlib.contextmanager

@@ -128,6 +128,8 @@ class Coverage:
         none, so that what is shared counts once.
       shared_parameters: Number of elements of those.
       restored_parameters: Number of elements that come from checkpoints.
+      constants: Number of constants of saved graphs; those of a frozen graph are its
+        weights.
     """
 
     variables: int
@@ -136,9 +138,12 @@ class Coverage:
     restored_parameters: int
     shared_variables: int = 0
     shared_parameters: int = 0
+    constants: int = 0
 
     def __str__(self) -> str:
         """Says it in one line."""
+        if self.constants and not self.variables:
+            return f"0 variables, {count_text(self.constants, 'constant')}"
         share = 1.0
         if self.parameters:
             share = self.restored_parameters / self.parameters
@@ -164,8 +169,13 @@ def _percent(share: float) -> str:
     return "100 %" if share == 1.0 else f"{min(share * 100, 99.99):.2f} %"
 
 
-def coverage_of(rows: Iterable[PlanRow]) -> Coverage:
-    """Counts variables and parameters of some rows."""
+def coverage_of(rows: Iterable[PlanRow], num_constants: int = 0) -> Coverage:
+    """Counts variables and parameters of some rows.
+
+    Args:
+      rows: The rows.
+      num_constants: Number of constants of the saved graphs that they belong to.
+    """
     rows = list(rows)
     restored = [row for row in rows if row.action is Action.RESTORE]
     shared = [row for row in rows if row.action is Action.SHARE]
@@ -176,6 +186,7 @@ def coverage_of(rows: Iterable[PlanRow]) -> Coverage:
         shared_variables=len(shared),
         shared_parameters=sum(row.num_parameters for row in shared),
         restored_parameters=sum(row.num_restored for row in restored),
+        constants=num_constants,
     )
 
 
@@ -193,6 +204,7 @@ class ModelPlan:
       findings: What there is to say about this model.
       not_needed: Of a saved graph, what the checkpoint has of variables that were left
         out: the key there, by the key that the graph's file gives them.
+      num_constants: Of a saved graph, the number of its constants.
     """
 
     name: str
@@ -203,6 +215,7 @@ class ModelPlan:
     rows: Tuple[PlanRow, ...]
     findings: Tuple[Finding, ...]
     not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    num_constants: int = 0
 
     @property
     def ok(self) -> bool:
@@ -212,7 +225,7 @@ class ModelPlan:
     @property
     def coverage(self) -> Coverage:
         """How much of this model comes from its checkpoint."""
-        return coverage_of(self.rows)
+        return coverage_of(self.rows, self.num_constants)
 
     def by_variable(self) -> Dict[str, PlanRow]:
         """Returns the rows by the names of their variables in the graph."""
@@ -263,7 +276,8 @@ class Plan:
     @property
     def coverage(self) -> Coverage:
         """How much of all models comes from checkpoints; what is shared counts once."""
-        return coverage_of(row for row in self.rows if row.action is not Action.SHARE)
+        own = [row for row in self.rows if row.action is not Action.SHARE]
+        return coverage_of(own, sum(model.num_constants for model in self.models))
 
     def __getitem__(self, name: str) -> ModelPlan:
         """Returns the plan of one model.

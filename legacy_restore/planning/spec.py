@@ -124,6 +124,7 @@ class ModelSpec:
       not_needed: The keys that the file gives variables which were left out of the
         graph, each with the name of the variable.
       saver_keys: All keys that the file's own Saver reads.
+      num_constants: Of a saved graph, the number of its constants.
     """
 
     name: str
@@ -145,6 +146,7 @@ class ModelSpec:
     unsaved: FrozenSet[str] = frozenset()
     not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     saver_keys: Tuple[str, ...] = ()
+    num_constants: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

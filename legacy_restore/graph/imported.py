@@ -1,0 +1,186 @@
+"""Importing a saved graph into a model's scope.
+
+The message comes ready from ``importing/``; here it becomes operations, by
+``tf.import_graph_def`` alone. ``tf.train.import_meta_graph`` would restore collections
+and Savers that name what the graph no longer has, and fails on many files that are
+sound (``tensorflow/python/framework/meta_graph.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Iterable, List, Mapping, Optional, TypeVar
+
+from legacy_restore import errors
+from legacy_restore.graph.collections import own_collections
+from legacy_restore.graph.constructed import BuiltSignature, Constructed
+from legacy_restore.graph.graph_source import GraphSource, SourceForm
+from legacy_restore.graph.imported_collections import restore_collections
+from legacy_restore.graph.interface import Input, needed_for
+from legacy_restore.graph.model import Model
+from legacy_restore.graph.python_functions import register_python_functions
+from legacy_restore.graph.running import BuilderFailure, entered_scope
+from legacy_restore.graph.saveables import FoundSaveables
+from legacy_restore.importing.pipeline import prepare
+from legacy_restore.importing.prepared import Prepared
+from legacy_restore.importing.python_functions import rewrite_tokens
+from legacy_restore.importing.reading import read_graph_file, read_saved_model
+from legacy_restore.importing.saved_graph import SavedGraph, Signature, TensorBinding
+from legacy_restore.planning.unopened import input_findings
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.tf import get_from_proto_function, tf
+
+_T = TypeVar("_T")
+_OF_VARIABLES = "variables"
+
+
+def construct_by_import(
+    graph: Any, model: Model, source: GraphSource, prefix: Optional[str]
+) -> Constructed:
+    """Imports a saved graph in the model's scope of the graph.
+
+    Args:
+      graph: The graph to import into.
+      model: The model.
+      source: The saved graph.
+      prefix: The prefix of the model's checkpoint, or None without one.
+
+    Raises:
+      BuilderFailure: The file cannot be read, or the graph not be imported; all that
+        was found is in it.
+    """
+    prepared = _prepared(model, source, prefix)
+    if not prepared.can_be_imported:
+        raise BuilderFailure(*prepared.findings)
+    before = len(graph.get_operations())
+    with graph.as_default(), own_collections(graph):
+        tokens = register_python_functions(
+            graph, source.options.py_functions, prepared.python_calls
+        )
+        meta_graph = rewrite_tokens(prepared.meta_graph, tokens)
+        with entered_scope(model):
+            _import(model, prepared.path, meta_graph)
+        operations = graph.get_operations()[before:]
+        objects = _objects(model.scope, prepared.definitions)
+        findings = restore_collections(graph, model, meta_graph, objects)
+        saveables = _saveables(graph, model, prepared)
+    signatures = {
+        name: _built(graph, model.scope, one)
+        for name, one in prepared.interface.signatures.items()
+    }
+    main = _built(graph, model.scope, prepared.interface.main)
+    return Constructed(
+        operations=tuple(operations),
+        objects=objects,
+        saveables=saveables,
+        table_initializers=tuple(
+            graph.get_operation_by_name(f"{model.scope}/{name}")
+            for name in prepared.initializers
+        ),
+        inputs=main.inputs,
+        outputs=main.outputs,
+        average_names=prepared.average_names,
+        findings=(*prepared.findings, *findings),
+        signatures=signatures,
+        own_keys=_in_scope(model.scope, prepared.own_keys),
+        own_label=prepared.own_label,
+        own_conflicts=_in_scope(model.scope, prepared.own_conflicts),
+        initialised=tuple(f"{model.scope}/{one}" for one in prepared.initialised),
+        not_needed=prepared.not_needed,
+        saver_keys=prepared.saver_keys,
+        written=tuple(f"{model.scope}/{name}" for name in prepared.written),
+        num_constants=sum(one.type == "Const" for one in operations),
+    )
+
+
+def _prepared(model: Model, source: GraphSource, prefix: Optional[str]) -> Prepared:
+    path = source.path or (str(source) if prefix is None else f"{prefix}.meta")
+    try:
+        saved = _read(source, prefix)
+        return prepare(saved, source.options, model.scope, model.name)
+    except (errors.CheckpointError, errors.MissingDependencyError) as error:
+        findings = input_findings(model.name, path, error)
+        raise BuilderFailure(*findings, cause=error) from error
+    except errors.LegacyRestoreError as error:
+        found = error.findings or [
+            Finding(KINDS["import-failed"], path, error.message, hint=error.hint)
+        ]
+        findings = [dataclasses.replace(one, model=model.name) for one in found]
+        raise BuilderFailure(*findings, cause=error, refusal=error) from error
+
+
+def _read(source: GraphSource, prefix: Optional[str]) -> SavedGraph:
+    if source.form is SourceForm.SAVED_MODEL:
+        return read_saved_model(str(source.path), source.options.tags)
+    if source.path is not None:
+        return read_graph_file(source.path)
+    if prefix is None:
+        raise errors.LocationError(
+            "which .meta is meant only its checkpoint would tell",
+            hint="meta_graph=PATH names the file",
+        )
+    return read_graph_file(f"{prefix}.meta")
+
+
+def _import(model: Model, path: str, meta_graph: Any) -> None:
+    try:
+        # A slash at the end enters the scope as it is.
+        tf.import_graph_def(meta_graph.graph_def, name=f"{model.scope}/")
+    except (ValueError, tf.errors.OpError) as error:
+        text = str(error).strip().splitlines()
+        finding = Finding(
+            KINDS["import-failed"], path, text[0][:300] if text else "", model.name
+        )
+        raise BuilderFailure(finding, cause=error) from error
+
+
+def _objects(scope: str, definitions: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns a ``tf.Variable`` for each variable operation, by operation name."""
+    from_proto = get_from_proto_function(_OF_VARIABLES)
+    return {
+        f"{scope}/{name}": from_proto(definition, import_scope=scope)
+        for name, definition in definitions.items()
+    }
+
+
+def _saveables(graph: Any, model: Model, prepared: Prepared) -> FoundSaveables:
+    if not prepared.saved_objects:
+        return FoundSaveables((), ())
+    from legacy_restore.graph.saved_saveables import add_saveables
+
+    return add_saveables(graph, model, prepared.saved_objects)
+
+
+def _in_scope(scope: str, keys: Mapping[str, _T]) -> Dict[str, _T]:
+    return {f"{scope}/{name}": key for name, key in keys.items()}
+
+
+def _built(graph: Any, scope: str, signature: Signature) -> BuiltSignature:
+    outputs = {
+        key: _tensor(graph, scope, one) for key, one in signature.outputs.items()
+    }
+    needed = needed_for(outputs)
+    inputs = {}
+    for key, one in signature.inputs.items():
+        tensor = _tensor(graph, scope, one)
+        has_default = _operations(tensor)[0].type == "PlaceholderWithDefault"
+        is_needed = any(part in needed for part in _operations(tensor))
+        inputs[key] = Input(tensor, is_needed and not has_default)
+    return BuiltSignature(inputs, outputs)
+
+
+def _tensor(graph: Any, scope: str, binding: TensorBinding) -> Any:
+    def named(name: str) -> Any:
+        return graph.get_tensor_by_name(f"{scope}/{name}")
+
+    if not binding.sparse:
+        return named(binding.tensor)
+    if len(binding.sparse) != 3:
+        return [named(one) for one in binding.sparse]
+    values, indices, dense_shape = (named(one) for one in binding.sparse)
+    return tf.SparseTensor(indices, values, dense_shape)
+
+
+def _operations(tensor: Any) -> List[Any]:
+    parts: Iterable[Any] = tf.nest.flatten(tensor, expand_composites=True)
+    return [one.op for one in parts]

@@ -1,0 +1,58 @@
+"""Which nodes of a graph do nothing worse than to read an asset."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, Mapping, Set
+
+from legacy_restore.importing.assets import Asset, allowed_readers
+from legacy_restore.importing.file_readers import find_file_readers
+from legacy_restore.importing.nodes import all_bodies, functions_named
+from legacy_restore.importing.op_defs import OpDefs
+
+
+def nodes_that_read_assets(
+    meta_graph: Any, op_defs: OpDefs, assets: Iterable[Asset], given: Mapping[str, str]
+) -> Set[str]:
+    """Returns the nodes that read files, and none but declared or given assets.
+
+    A node that calls functions is among them if those read assets and nothing else.
+
+    Args:
+      meta_graph: The ``MetaGraphDef``; not changed.
+      op_defs: What is known about its operations.
+      assets: The assets of the whole file.
+      given: The argument ``assets=``.
+    """
+    allowed = allowed_readers(meta_graph, op_defs, assets, given)
+    readers = find_file_readers(meta_graph, op_defs)
+    reading = {one.function for one in readers if one.function}
+    refused = {
+        one.function for one in readers if (one.function, one.node) not in allowed
+    }
+    calls = _calls(meta_graph)
+    found = {node for function, node in allowed if not function}
+    for node in meta_graph.graph_def.node:
+        called = _reached(functions_named(node), calls)
+        if called & reading and not called & refused:
+            found.add(node.name)
+    return found
+
+
+def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
+    """The functions that each function names, itself not looked into further."""
+    return {
+        function: {name for node in nodes for name in functions_named(node)}
+        for function, nodes in all_bodies(meta_graph)
+        if function
+    }
+
+
+def _reached(names: Iterable[str], calls: Mapping[str, Set[str]]) -> Set[str]:
+    stack = [name for name in names if name in calls]
+    found = set(stack)
+    while stack:
+        for name in calls[stack.pop()]:
+            if name in calls and name not in found:
+                found.add(name)
+                stack.append(name)
+    return found

@@ -1,0 +1,295 @@
+"""From a file to a graph that can be imported: all passes, in their order.
+
+What the file says is read of all of it: which keys its Saver reads, what fills its
+tables, which averages it keeps. Only then is left out what the outputs do not need.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import AbstractSet, Any, Dict, FrozenSet, List, Mapping, Set, Tuple
+
+from legacy_restore.importing.asset_readers import nodes_that_read_assets
+from legacy_restore.importing.assets import (
+    Asset,
+    asset_nodes,
+    find_assets,
+    place_assets,
+)
+from legacy_restore.importing.average_names import average_names
+from legacy_restore.importing.effects import EffectsReader
+from legacy_restore.importing.function_names import rename_functions
+from legacy_restore.importing.initializing import Initializers, find_initializers
+from legacy_restore.importing.interface import resolve_interface
+from legacy_restore.importing.isolating import isolate
+from legacy_restore.importing.keeping import with_initializers
+from legacy_restore.importing.needed_initializers import (
+    NeededInitializers,
+    initializers_of,
+)
+from legacy_restore.importing.op_defs import OpDefs
+from legacy_restore.importing.op_libraries import load_contrib, load_op_libraries
+from legacy_restore.importing.prepared import Prepared
+from legacy_restore.importing.pruning import Kept, after_cuts, needed_for, prune
+from legacy_restore.importing.python_functions import (
+    check_python_functions,
+    python_calls,
+)
+from legacy_restore.importing.ref_to_resource import to_resource
+from legacy_restore.importing.repairing import remaining_faults, repair
+from legacy_restore.importing.replacing import replace_operations
+from legacy_restore.importing.saved_graph import ImportOptions, Interface, SavedGraph
+from legacy_restore.importing.saved_variables import (
+    SavedVariable,
+    added_nodes,
+    find_variables,
+    left_in_graph,
+    variable_definition,
+)
+from legacy_restore.importing.saver_table import SaverTable, read_saver_table
+from legacy_restore.importing.trusting import check_trust
+from legacy_restore.importing.unknown_ops import (
+    available_signatures,
+    unknown_operations,
+)
+from legacy_restore.report.findings import Finding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Facts:
+    """What the whole file says, before anything is left out.
+
+    Attributes:
+      variables: Its variables.
+      table: The keys that its Saver reads.
+      initializers: What initialises what.
+      average_names: What its moving averages are called.
+      tokens: The tokens of the Python functions that it calls.
+      assets: The files that it reads.
+    """
+
+    variables: Tuple[SavedVariable, ...]
+    table: SaverTable
+    initializers: Initializers
+    average_names: Tuple[str, ...]
+    tokens: FrozenSet[str]
+    assets: Tuple[Asset, ...]
+
+    def saved(self, names: AbstractSet[str]) -> Set[str]:
+        """Returns which of some nodes get their value from a checkpoint."""
+        known = {one.name for one in self.variables}
+        tables = {one.node for one in self.table.objects}
+        found = (known | tables) & names
+        return found - self.table.unsaved(found) - self._local()
+
+    def _local(self) -> Set[str]:
+        return {one.name for one in self.variables if one.is_local}
+
+
+def prepare(
+    saved: SavedGraph, options: ImportOptions, scope: str, model: str
+) -> Prepared:
+    """Takes a saved graph through all passes.
+
+    Args:
+      saved: The graph as its file holds it; its message is taken over.
+      options: What is asked of it.
+      scope: The scope that it will be imported into.
+      model: The model's name, for findings.
+
+    Returns:
+      What to import. Whatever stands in the way of that is in its findings, all of it.
+
+    Raises:
+      BuildError: Nobody can tell what goes in and comes out.
+      UsageError: An argument names what the file does not have.
+    """
+    findings: List[Finding] = []
+    if options.trust:
+        findings += load_op_libraries(options.op_libraries)
+    meta_graph = load_contrib(saved.meta_graph)
+    op_defs = OpDefs(meta_graph)
+    meta_graph, found = repair(meta_graph, op_defs)
+    findings += found
+    meta_graph, found = replace_operations(meta_graph, options.op_replacements, op_defs)
+    findings += found
+    saved = dataclasses.replace(saved, meta_graph=meta_graph)
+    interface, found = available_signatures(
+        meta_graph, resolve_interface(saved, options), op_defs
+    )
+    findings += found
+    facts = _facts_of(saved, op_defs)
+    kept = _kept(meta_graph, interface, facts, options)
+    needed = initializers_of(
+        facts.initializers,
+        meta_graph,
+        kept.nodes,
+        restored=facts.saved(kept.nodes),
+        given=asset_nodes(facts.assets),
+        model=model,
+    )
+    findings += needed.findings
+    if options.prune:
+        meta_graph = prune(meta_graph, kept.nodes | needed.keep, kept.cuts)
+        interface = after_cuts(interface, kept.cuts)
+    meta_graph, placed = place_assets(
+        meta_graph, facts.assets, options.assets, saved.directory, model
+    )
+    findings += placed
+    variables = left_in_graph(facts.variables, meta_graph)
+    if options.variables == "resource":
+        meta_graph, found = to_resource(meta_graph, op_defs, variables)
+        findings += found
+        variables = find_variables(meta_graph, op_defs)
+    variables = _initialised_by(variables, needed.assignments)
+    for one in variables:
+        meta_graph.graph_def.node.extend(added_nodes(one))
+    findings += unknown_operations(meta_graph, op_defs)
+    findings += remaining_faults(meta_graph)
+    findings += _trust_findings(meta_graph, saved, facts, op_defs, options, model)
+    written = _written(meta_graph, op_defs, interface)
+    meta_graph = rename_functions(isolate(meta_graph, scope, op_defs), scope)
+    definitions = {
+        one.name: variable_definition(one, facts.table.keys.get(one.name))
+        for one in variables
+    }
+    return Prepared(
+        path=saved.path,
+        meta_graph=meta_graph,
+        interface=interface,
+        definitions=definitions,
+        own_keys=_own_keys(definitions, facts.table),
+        own_label=facts.table.source,
+        own_conflicts=_own_conflicts(definitions, facts.table),
+        saved_objects=_objects_left(facts.table, meta_graph),
+        not_needed=_not_needed(facts.table, meta_graph),
+        saver_keys=facts.table.all_keys,
+        initializers=needed.nodes,
+        initialised=_initialised(facts, needed, definitions),
+        average_names=facts.average_names,
+        python_calls=python_calls(meta_graph),
+        written=written,
+        findings=tuple(_of_model(findings, model)),
+    )
+
+
+def _facts_of(saved: SavedGraph, op_defs: OpDefs) -> _Facts:
+    meta_graph = saved.meta_graph
+    variables = find_variables(meta_graph, op_defs)
+    return _Facts(
+        variables=variables,
+        table=read_saver_table(meta_graph, op_defs),
+        initializers=find_initializers(meta_graph, op_defs),
+        average_names=average_names(meta_graph, variables),
+        tokens=frozenset(one.token for one in python_calls(meta_graph)),
+        assets=find_assets(saved, op_defs),
+    )
+
+
+def _kept(
+    meta_graph: Any, interface: Interface, facts: _Facts, options: ImportOptions
+) -> Kept:
+    if not options.prune:
+        return Kept(frozenset(node.name for node in meta_graph.graph_def.node))
+    kept = needed_for(meta_graph, interface)
+    nodes = with_initializers(meta_graph, facts.variables, kept.nodes)
+    return dataclasses.replace(kept, nodes=frozenset(nodes))
+
+
+def _initialised_by(
+    variables: Tuple[SavedVariable, ...], assignments: Mapping[str, str]
+) -> Tuple[SavedVariable, ...]:
+    """Variables with the initialiser that the file runs where they have no other."""
+    return tuple(
+        dataclasses.replace(
+            one, initializer=one.initializer or assignments.get(one.name, "")
+        )
+        for one in variables
+    )
+
+
+def _trust_findings(
+    meta_graph: Any,
+    saved: SavedGraph,
+    facts: _Facts,
+    op_defs: OpDefs,
+    options: ImportOptions,
+    model: str,
+) -> List[Finding]:
+    calls = python_calls(meta_graph)
+    allowed = nodes_that_read_assets(meta_graph, op_defs, facts.assets, options.assets)
+    return [
+        *check_python_functions(model, calls, options.py_functions, facts.tokens),
+        *check_trust(model, meta_graph, saved, allowed, options),
+    ]
+
+
+def _written(meta_graph: Any, op_defs: OpDefs, interface: Interface) -> Tuple[str, ...]:
+    """The variables that a call of a signature writes."""
+    reader = EffectsReader(meta_graph, op_defs)
+    found: Set[str] = set()
+    for name in needed_for(meta_graph, interface).nodes:
+        found |= reader.of(name).variables
+    return tuple(sorted(found))
+
+
+def _whole(name: str, definition: Any) -> str:
+    """What a plan calls a variable: a part of one by the name of the whole."""
+    return definition.save_slice_info_def.full_name or name
+
+
+def _own_keys(definitions: Mapping[str, Any], table: SaverTable) -> Dict[str, str]:
+    return {
+        _whole(name, definition): table.keys[name].key
+        for name, definition in definitions.items()
+        if name in table.keys
+    }
+
+
+def _own_conflicts(
+    definitions: Mapping[str, Any], table: SaverTable
+) -> Dict[str, Tuple[str, ...]]:
+    return {
+        _whole(name, definition): tuple(one.key for one in table.conflicts[name])
+        for name, definition in definitions.items()
+        if name in table.conflicts
+    }
+
+
+def _not_needed(table: SaverTable, meta_graph: Any) -> Dict[str, str]:
+    left = {node.name for node in meta_graph.graph_def.node}
+    taken = {one.key for name, one in table.keys.items() if name in left}
+    found = {
+        one.key: name
+        for name, one in table.keys.items()
+        if name not in left and one.key not in taken
+    }
+    for other in table.objects:
+        if other.node not in left:
+            found.update((key, other.node) for key in other.keys if key not in taken)
+    return found
+
+
+def _objects_left(table: SaverTable, meta_graph: Any) -> Tuple[Any, ...]:
+    left = {node.name for node in meta_graph.graph_def.node}
+    return tuple(one for one in table.objects if one.node in left)
+
+
+def _initialised(
+    facts: _Facts, needed: NeededInitializers, definitions: Mapping[str, Any]
+) -> Tuple[str, ...]:
+    """The variables that no checkpoint has, and the file itself initialises."""
+    names = set(definitions)
+    unsaved = names - facts.saved(names)
+    return tuple(
+        name
+        for name in definitions
+        if name in unsaved and needed.assignments.get(name) in facts.initializers.parts
+    )
+
+
+def _of_model(findings: List[Finding], model: str) -> List[Finding]:
+    return [
+        one if one.model is not None else dataclasses.replace(one, model=model)
+        for one in findings
+    ]
