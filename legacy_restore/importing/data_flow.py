@@ -39,6 +39,12 @@ _PASSING = frozenset(
 )
 
 
+# A few functions that call each other can stand for any number of operations. Calls are
+# followed no further than this; TensorFlow's own restore functions are two calls deep.
+_MAX_DEPTH = 50
+_MAX_STEPS = 1 << 18
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step:
     """An operation, in the graph or in a function that is called there.
@@ -73,6 +79,7 @@ class DataFlow:
         self._followed = _holding(self._functions, follows)
         self._aliases: Dict[Output, Output] = {}
         self._steps: Dict[str, Step] = {}
+        self._num_followed = 0
         self._add("", meta_graph.graph_def.node, {}, ())
         self.steps: Mapping[str, Step] = {
             name: dataclasses.replace(
@@ -133,7 +140,8 @@ class DataFlow:
             )
             self._steps[prefix + node.name] = Step(prefix + node.name, node, inputs)
             called = self._called(node)
-            if called is not None and called not in callers:
+            if called is not None and self._may_enter(called, callers):
+                self._num_followed += len(self._functions[called].node_def)
                 self._enter(prefix + node.name, called, inputs, callers)
 
     def _called(self, node: Any) -> Optional[str]:
@@ -141,6 +149,11 @@ class DataFlow:
         is_call = node.op in _CALLS
         name = str(node.attr["f"].func.name if is_call else node.op)
         return name if name in self._followed else None
+
+    def _may_enter(self, name: str, callers: Tuple[str, ...]) -> bool:
+        if name in callers or len(callers) >= _MAX_DEPTH:
+            return False
+        return self._num_followed < _MAX_STEPS
 
     def _enter(
         self,

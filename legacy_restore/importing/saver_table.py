@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
+from legacy_restore.checkpoint.slices import count_elements
 from legacy_restore.importing.data_flow import DataFlow, Output, Step
 from legacy_restore.importing.nodes import node_of
 from legacy_restore.importing.object_keys import keys_of_objects
@@ -31,6 +32,9 @@ _ASSIGNMENTS = frozenset(["Assign", "AssignVariableOp"])
 _IMPORTS = frozenset(["LookupTableImport", "LookupTableImportV2"])
 _PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderV2", "PlaceholderWithDefault"])
 _READS = frozenset(["ReadVariableOp"])
+
+# More tensors than any checkpoint has; a small file can declare any number.
+_MAX_KEYS = 1 << 24
 
 SAVER = "the file's own table"
 NAMES = "the names in the file"
@@ -210,8 +214,12 @@ class _Savers:
         source = self._flow.steps.get(self._flow.origin(step.inputs[number])[0])
         if source is None or source.node.op != "Const":
             return []
-        values = tf.make_ndarray(source.node.attr["value"].tensor).reshape(-1)
-        return [one.decode("utf-8", "surrogateescape") for one in values.tolist()]
+        tensor = source.node.attr["value"].tensor
+        texts = [one.decode("utf-8", "surrogateescape") for one in tensor.string_val]
+        count = count_elements([one.size for one in tensor.tensor_shape.dim])
+        if texts and len(texts) < count <= _MAX_KEYS:  # The last one stands for more.
+            texts += texts[-1:] * (count - len(texts))
+        return texts
 
     def _follow(self, start: List[str]) -> None:
         """Follows what was read to what takes it."""

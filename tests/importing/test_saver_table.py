@@ -175,6 +175,29 @@ def test_a_tensorflow_2_saved_model_restores_in_functions(tmp_path):
     assert not by_paths.has_saver
 
 
+def test_functions_that_call_each_other_end():
+    meta_graph = tf.MetaGraphDef()
+    names = [f"f{number}" for number in range(60)]
+    for name, called in zip(names, [*names[1:], names[0]]):
+        function = meta_graph.graph_def.library.function.add()
+        function.signature.name = name
+        function.node_def.add(name="a", op=called)
+        function.node_def.add(name="b", op=called)
+        function.node_def.add(name="RestoreV2", op="RestoreV2")
+    meta_graph.graph_def.node.add(name="call", op="f0")
+    assert not table_of(meta_graph).has_saver
+
+
+def test_a_text_that_stands_for_many_is_not_made_without_bound():
+    with graph_of("ref") as graph:
+        tf.get_variable("w", [2])
+        meta_graph = exported(graph, tf.train.Saver())
+    for node in meta_graph.graph_def.node:
+        if node.name.endswith("tensor_names"):
+            node.attr["value"].tensor.tensor_shape.dim[0].size = 1 << 60
+    assert table_of(meta_graph).keys == {"w": StoredAs("w")}
+
+
 @pytest.mark.parametrize(
     ("parts", "keys", "objects", "others"),
     [
