@@ -15,6 +15,7 @@ import traceback
 from typing import Any, Callable, List, Optional
 
 from legacy_restore import __version__, errors
+from legacy_restore.cli import audit as audit_command
 from legacy_restore.cli import diff as diff_command
 from legacy_restore.cli import doctor as doctor_command
 from legacy_restore.cli import estimate as estimate_command
@@ -29,6 +30,7 @@ from legacy_restore.cli.progress import progress_on_stderr
 _COMMANDS = (
     doctor_command,
     inspect_command,
+    audit_command,
     verify_command,
     diff_command,
     salvage_command,

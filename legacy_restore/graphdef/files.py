@@ -3,7 +3,8 @@
 ``model.ckpt-1000.meta`` and ``export.meta`` hold a ``MetaGraphDef``, ``saved_model.pb``
 a ``SavedModel``. Other names say nothing: what TensorFlow calls a frozen graph is a
 ``GraphDef`` under any name, and no message says of which type it is. There a file is
-taken for the first of the three as which it makes sense.
+taken for the first of the three as which it makes sense. An event file is told by its
+first record; the last graph in it is taken.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.graph_files import META_SUFFIX, begins_with_node
 from legacy_restore.checkpoint.lookalikes import recognize
 from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.graphdef.event_file import is_event_file, read_event_graph
 from legacy_restore.graphdef.locating import SAVED_MODEL_FILE, TEXT_SUFFIX
-from legacy_restore.graphdef.messages import Message, Source
+from legacy_restore.graphdef.messages import Message, Source, message_of
 from legacy_restore.graphdef.meta_graph import read_meta_graph, read_saved_model
 from legacy_restore.graphdef.model import MetaGraph
 from legacy_restore.graphdef.nodes import read_graph
@@ -90,6 +92,8 @@ def _read(file: PositionedFile) -> SavedGraph:
         )
     if file.size == 0:
         raise FormatError("it is empty")
+    if is_event_file(file):
+        return _as_events(file)
     if os.path.basename(path) == SAVED_MODEL_FILE:
         return _as_saved_model(file)
     if path.endswith(META_SUFFIX):
@@ -138,12 +142,29 @@ def is_text(file: PositionedFile) -> bool:
     return _TEXT.match(begin) is not None
 
 
-def _root(file: PositionedFile) -> Message:
+def message_of_file(file: PositionedFile) -> Message:
+    """Returns the message that a file holds, of an event file that of its graph.
+
+    Raises:
+      FormatError: An event file is damaged, or has none.
+    """
+    if is_event_file(file):
+        return message_of(read_event_graph(file).data)
     return Source(file).root()
 
 
+def _as_events(file: PositionedFile) -> SavedGraph:
+    event = read_event_graph(file)
+    message = message_of(event.data)
+    if event.is_meta_graph:
+        found, format = read_meta_graph(message), GraphFormat.META_GRAPH
+    else:
+        found, format = MetaGraph(read_graph(message)), GraphFormat.GRAPH
+    return SavedGraph(file.path, format, (found,))
+
+
 def _as_saved_model(file: PositionedFile) -> SavedGraph:
-    model = read_saved_model(_root(file))
+    model = read_saved_model(Source(file).root())
     if not model.meta_graphs:
         raise FormatError("a SavedModel without graph")
     return SavedGraph(
@@ -152,12 +173,12 @@ def _as_saved_model(file: PositionedFile) -> SavedGraph:
 
 
 def _as_meta_graph(file: PositionedFile) -> SavedGraph:
-    meta_graph = read_meta_graph(_root(file))
+    meta_graph = read_meta_graph(Source(file).root())
     return SavedGraph(file.path, GraphFormat.META_GRAPH, (meta_graph,))
 
 
 def _as_graph(file: PositionedFile) -> SavedGraph:
-    graph = read_graph(_root(file))
+    graph = read_graph(Source(file).root())
     if not graph.nodes:
         raise FormatError("a GraphDef without node")
     return SavedGraph(file.path, GraphFormat.GRAPH, (MetaGraph(graph),))
