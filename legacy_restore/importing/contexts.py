@@ -11,16 +11,54 @@ needs is sound: a session leaves it out as well.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Tuple
+from typing import AbstractSet, Any, Set, Tuple
 
 from legacy_restore.importing.message_lists import keep_only
 from legacy_restore.importing.nodes import node_of
+from legacy_restore.tf import CondContextDef, DecodeError, WhileContextDef
 
 WHILE_CONTEXTS = "while_context"
 """The key of the collection of loops."""
 
 COND_CONTEXTS = "cond_context"
 """The key of the collection of conditions."""
+
+
+def pivots_needed(meta_graph: Any, kept: AbstractSet[str]) -> Set[str]:
+    """Returns the nodes without which contexts of nodes that are kept are lost.
+
+    An output may not need the pivot of a branch out of which it comes; gradients do.
+    """
+    found: Set[str] = set()
+    for key, message_class in (
+        (WHILE_CONTEXTS, WhileContextDef),
+        (COND_CONTEXTS, CondContextDef),
+    ):
+        if key not in meta_graph.collection_def:
+            continue
+        for data in meta_graph.collection_def[key].bytes_list.value:
+            try:
+                context = message_class.FromString(data)
+            except DecodeError:
+                continue
+            _add_pivots(context, kept, found)
+    return found
+
+
+def _add_pivots(context: Any, kept: AbstractSet[str], found: Set[str]) -> bool:
+    """Adds those of a context and of contexts in it; returns whether it is needed."""
+    nested = [one for one in context.nested_contexts if one.WhichOneof("ctxt")]
+    inner = [
+        _add_pivots(getattr(one, one.WhichOneof("ctxt")), kept, found) for one in nested
+    ]
+    values = context.values_def
+    is_needed = any(inner) or any(
+        node_of(name) in kept and name not in values.external_values
+        for name in values.values
+    )
+    if is_needed:
+        found.update(node_of(one) for one in _pivots(context))
+    return is_needed
 
 
 def cut_context(context: Any, present: AbstractSet[str]) -> bool:

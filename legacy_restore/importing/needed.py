@@ -22,6 +22,7 @@ from typing import (
     Tuple,
 )
 
+from legacy_restore.importing.contexts import pivots_needed
 from legacy_restore.importing.nodes import (
     is_control,
     node_of,
@@ -80,6 +81,7 @@ def needed_for(meta_graph: Any, interface: Interface) -> Kept:
             continue
         cuts[tensor] = _new_name(tensor, taken)
         taken.add(cuts[tensor])
+    needed = with_contexts(meta_graph, nodes, needed, cuts.keys())
     return Kept(frozenset(needed), cuts)
 
 
@@ -138,6 +140,21 @@ def closure(
                 seen.add(above)
                 stack.append(above)
     return seen
+
+
+def with_contexts(
+    meta_graph: Any,
+    nodes: Mapping[str, Any],
+    kept: AbstractSet[str],
+    cut: AbstractSet[str],
+) -> Set[str]:
+    """Returns nodes with what the loops and conditions around them need."""
+    found = set(kept)
+    while True:
+        pivots = pivots_needed(meta_graph, found) & nodes.keys()
+        if pivots <= found:
+            return found
+        found |= closure(nodes, pivots, cut)
 
 
 def _has_default(nodes: Mapping[str, Any], tensor: str) -> bool:

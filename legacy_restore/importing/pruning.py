@@ -15,7 +15,13 @@ from legacy_restore.importing.collections import as_variable, message_type, pars
 from legacy_restore.importing.colocation import drop_stale_colocation
 from legacy_restore.importing.contexts import cut_context
 from legacy_restore.importing.message_lists import keep_only
-from legacy_restore.importing.needed import Kept, after_cuts, closure, needed_for
+from legacy_restore.importing.needed import (
+    Kept,
+    after_cuts,
+    closure,
+    needed_for,
+    with_contexts,
+)
 from legacy_restore.importing.nodes import (
     functions_named,
     is_control,
@@ -51,6 +57,7 @@ def prune(
         for tensor, name in wanted.items()
     ]
     kept = closure(by_name, keep, wanted.keys())
+    kept = with_contexts(meta_graph, by_name, kept, wanted.keys())
     keep_only(graph.node, lambda node: node.name in kept)
     if wanted:
         _rewire(graph.node, wanted)

@@ -19,7 +19,7 @@ META_GRAPHS = {
     "serving/bad_half_plus_two/00000123/export.meta": [],
     "serving/session_bundle_half_plus_two/00000123/export.meta": [],
     "srcnn/v1/SRCNN.model-2550000.meta": ["add_2"],
-    "srcnn/v2 gaussian sigma=1/SRCNN.model-5332.meta": ["add_2"],
+    "srcnn/v2 gaussian sigma=1/SRCNN.model-5332.meta": ["BiasAdd_2"],
     "taxi_estimator/model.ckpt-10000.meta": [],
     "traffic_signs_v1/model.ckpt.meta": [],
 }
