@@ -61,6 +61,20 @@ def has_same_place(requested: str, device: str) -> bool:
     return _agree(requested, device, _PLACE)
 
 
+def may_be_one(name: str, other: str) -> bool:
+    """Returns whether two names can be about one device.
+
+    Args:
+      name: The name of a device, or a part of one; empty where any will do.
+      other: Another one.
+    """
+    parsed = [_CANONICAL.fullmatch(canonical_name(one) or "") for one in (name, other)]
+    if None in parsed:
+        return True
+    pairs = [[one[part] for one in parsed if one] for part in _ALL]
+    return all(len({*pair} - {None, "*"}) < 2 for pair in pairs)
+
+
 def short_name(device: str) -> str:
     """Returns ``/device:CPU:0`` of the whole name of a device."""
     _, separator, rest = device.partition("/device:")

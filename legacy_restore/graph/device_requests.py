@@ -8,9 +8,9 @@ loops are such functions.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-_FUNCTION_TYPES = ("func", "list(func)")
+from legacy_restore.graph.functions import GraphFunctions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +40,10 @@ def device_requests(graph: Any, owners: Mapping[Any, str]) -> List[DeviceRequest
       graph: The graph.
       owners: The model of each operation, by the operation.
     """
-    inside = _Functions(graph)
+    functions = GraphFunctions(graph)
     found: Dict[Tuple[Optional[str], str], List[str]] = {}
     for operation in graph.get_operations():
-        devices = inside.devices_of(operation)
+        devices = _devices_inside(functions, operation)
         if operation.device:
             devices = devices | {operation.device}
         for device in sorted(devices):
@@ -57,49 +57,11 @@ def device_requests(graph: Any, owners: Mapping[Any, str]) -> List[DeviceRequest
     ]
 
 
-class _Functions:
-    """The functions of a graph, and the devices that stand inside of them."""
-
-    def __init__(self, graph: Any) -> None:
-        # The whole graph has to be written out for it: only where there is any.
-        library = graph.as_graph_def().library.function if graph._functions else ()
-        self._bodies = {one.signature.name: one.node_def for one in library}
-        self._attributes: Dict[str, List[str]] = {}
-
-    def devices_of(self, operation: Any) -> Set[str]:
-        """Returns the devices inside of all functions that an operation calls."""
-        if not self._bodies:
-            return set()
-        waiting = self._called_by(operation)
-        seen: Set[str] = set()
-        devices: Set[str] = set()
-        while waiting:
-            name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            for node in self._bodies.get(name, ()):
-                if node.device:
-                    devices.add(node.device)
-                waiting += [node.op, *_functions_in(node.attr.values())]
-        return devices
-
-    def _called_by(self, operation: Any) -> List[str]:
-        """The functions that an operation names; old ones are its type itself."""
-        if operation.type not in self._attributes:
-            self._attributes[operation.type] = [
-                one.name for one in operation.op_def.attr if one.type in _FUNCTION_TYPES
-            ]
-        names = self._attributes[operation.type]
-        # A node_def is written out anew each time.
-        attributes = operation.node_def.attr if names else {}
-        return [operation.type, *_functions_in(attributes[name] for name in names)]
-
-
-def _functions_in(attributes: Iterable[Any]) -> List[str]:
-    found = []
-    for value in attributes:
-        found += [one.name for one in value.list.func]
-        if value.HasField("func"):
-            found.append(value.func.name)
-    return found
+def _devices_inside(functions: GraphFunctions, operation: Any) -> Set[str]:
+    """The devices inside of all functions that an operation calls."""
+    return {
+        node.device
+        for name in functions.reached_from([operation])
+        for node in functions.nodes_of(name)
+        if node.device
+    }

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from legacy_restore.graph.tables import is_mutable_table
+from legacy_restore.importing.isolating import NAMED_BY_NOTHING
 from legacy_restore.report.findings import KINDS, Finding
 
 _READS = frozenset(["Identity", "ReadVariableOp"])
@@ -114,7 +115,9 @@ def _storage(operation: Any) -> Tuple[str, str]:
     """Under which kind and name a session keeps the values of a variable or a table."""
     shared_name = operation.get_attr("shared_name").decode()
     if not is_mutable_table(operation):
-        return "variable", shared_name or operation.name
+        # The empty name is one like any other to resource variables.
+        is_named = shared_name or operation.type in NAMED_BY_NOTHING
+        return "variable", shared_name if is_named else operation.name
     if shared_name or operation.get_attr("use_node_name_sharing"):
         return "table", shared_name or operation.name
     return "table of no other name", operation.name

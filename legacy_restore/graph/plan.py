@@ -21,6 +21,7 @@ from legacy_restore.graph.locations import checkpoint_of
 from legacy_restore.graph.model import Model, check_models
 from legacy_restore.graph.operations import RestoreOperations
 from legacy_restore.graph.ownership import Ownership
+from legacy_restore.graph.resources import with_resource_findings
 from legacy_restore.graph.running import BuilderFailure
 from legacy_restore.graph.shared import link_storage, share_plan, shared_by
 from legacy_restore.graph.table_findings import with_table_findings
@@ -230,7 +231,7 @@ def _build_all(
         except BuilderFailure as failure:
             failures.append(failure)
     if not failures:
-        return connect_models(built, connections)
+        return with_resource_findings(graph, connect_models(built, connections))
     of_files = [finding for own in findings.values() for finding in own]
     if len(failures) == 1 and failures[0].refusal is not None and not of_files:
         raise failures[0].refusal

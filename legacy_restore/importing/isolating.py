@@ -45,8 +45,8 @@ _RUN_UNDER = ("frame_name",)
 _SENT_UNDER = ("tensor_name",)
 _SEND = "send_device"
 
-# Takes an empty shared_name for a name.
-_NAMED_BY_NOTHING = frozenset(["VarHandleOp"])
+NAMED_BY_NOTHING = frozenset(["VarHandleOp"])
+"""The operations that take an empty ``shared_name`` for a name."""
 
 # What custom gradients and calls of functions are registered under is counted up in
 # each process; a name that somebody gave says which gradient is meant, in any process.
@@ -106,7 +106,7 @@ class _Names:
         """Puts the scope before the names in a node's attributes."""
         for one in self.attributes(node):
             name = node.attr[one].s if one in node.attr else b""
-            if (name or node.op in _NAMED_BY_NOTHING) and name != ANONYMOUS:
+            if (name or node.op in NAMED_BY_NOTHING) and name != ANONYMOUS:
                 node.attr[one].s = self._prefix + name
         if _GRADIENT in node.attr and _COUNTED.fullmatch(node.attr[_GRADIENT].s):
             node.attr[_GRADIENT].s = self._prefix + node.attr[_GRADIENT].s

@@ -81,6 +81,14 @@ def handle(name, shared_name):
     return made.op
 
 
+def ref(name, shared_name):
+    """The same of a ref variable."""
+    made = tf.raw_ops.VariableV2(
+        dtype=tf.float32, shape=[2], shared_name=shared_name, name=name
+    )
+    return made.op
+
+
 def stored_twice(ownership, *operations):
     return [one.subject for one in ownership.add("b", operations, [])]
 
@@ -88,14 +96,29 @@ def stored_twice(ownership, *operations):
 def test_variables_with_one_storage_are_found():
     with tf.Graph().as_default():
         ownership = Ownership()
-        ownership.add("a", [handle("a_w", "w"), handle("a_b", "")], [])
-        assert stored_twice(ownership, handle("b_w", "other"), handle("b_b", "")) == []
+        ownership.add("a", [handle("a_w", "w"), ref("a_b", "")], [])
+        assert stored_twice(ownership, handle("b_w", "other"), ref("b_b", "")) == []
         [finding] = ownership.add("b", [handle("b_v", "w")], [])
         assert (finding.id, finding.subject) == ("variable-claimed", "b_v")
         assert "'a'" in finding.message
         assert "a_w" in finding.message
         # Without a name of its own the storage has that of the operation.
-        assert stored_twice(ownership, handle("b_u", "a_b")) == ["b_u"]
+        assert stored_twice(ownership, ref("b_u", "a_b")) == ["b_u"]
+
+
+def test_resource_variables_of_the_empty_name_are_one():
+    with tf.Graph().as_default() as graph:
+        one, other = handle("one", ""), handle("other", "")
+        assign = tf.raw_ops.AssignVariableOp(
+            resource=one.outputs[0], value=tf.constant([1.0, 2.0])
+        )
+        read = tf.raw_ops.ReadVariableOp(resource=other.outputs[0], dtype=tf.float32)
+        with tf.Session(graph=graph) as session:
+            session.run(assign)
+            assert session.run(read).tolist() == [1.0, 2.0]
+        ownership = Ownership()
+        ownership.add("a", [one], [])
+        assert stored_twice(ownership, other) == ["other"]
 
 
 def test_containers_keep_variables_of_one_name_apart():
