@@ -20,7 +20,7 @@ from legacy_restore.graph.interface import Input, needed_for
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.python_functions import register_python_functions
 from legacy_restore.graph.running import BuilderFailure, entered_scope
-from legacy_restore.graph.saveables import FoundSaveables
+from legacy_restore.graph.saved_saveables import saved_saveables
 from legacy_restore.importing.pipeline import prepare
 from legacy_restore.importing.prepared import Prepared
 from legacy_restore.importing.python_functions import rewrite_tokens
@@ -63,7 +63,9 @@ def construct_by_import(
         operations = graph.get_operations()[before:]
         objects = _objects(model.scope, prepared.definitions)
         findings = restore_collections(graph, model, meta_graph, objects)
-        saveables = _saveables(graph, model, prepared)
+        saveables = saved_saveables(
+            graph, model.name, model.scope, prepared.saved_objects
+        )
     signatures = {
         name: _built(graph, model.scope, one)
         for name, one in prepared.interface.signatures.items()
@@ -141,14 +143,6 @@ def _objects(scope: str, definitions: Mapping[str, Any]) -> Dict[str, Any]:
         f"{scope}/{name}": from_proto(definition, import_scope=scope)
         for name, definition in definitions.items()
     }
-
-
-def _saveables(graph: Any, model: Model, prepared: Prepared) -> FoundSaveables:
-    if not prepared.saved_objects:
-        return FoundSaveables((), ())
-    from legacy_restore.graph.saved_saveables import add_saveables
-
-    return add_saveables(graph, model, prepared.saved_objects)
 
 
 def _in_scope(scope: str, keys: Mapping[str, _T]) -> Dict[str, _T]:
