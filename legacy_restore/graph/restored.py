@@ -178,8 +178,8 @@ class RestoredModel:
         writer = self._owner.plan.operations.models[self.name].writer
         if writer is None:
             raise errors.UsageError(f"model {self.name!r} has no variables to save")
-        with self._owner._used():
-            copied = copied_through(self._owner.plan, self.name, writer)
+        plan = self._owner.plan
+        with self._owner._used(), copied_through(plan, self.name, writer) as copied:
             if overwrite:
                 return replace_variables(session, writer, prefix, copied)
             return save_variables(session, writer, prefix, copied)
