@@ -52,7 +52,8 @@ class Step:
     Attributes:
       name: Its name; in a function, that of the call before it.
       node: Its node in the file.
-      inputs: Where its inputs come from, without control edges.
+      inputs: Where its inputs come from, without control edges; none of a call that is
+        followed.
     """
 
     name: str
@@ -138,11 +139,14 @@ class DataFlow:
                 for text in node.input
                 if not is_control(text)
             )
-            self._steps[prefix + node.name] = Step(prefix + node.name, node, inputs)
-            called = self._called(node)
-            if called is not None and self._may_enter(called, callers):
-                self._num_followed += len(self._functions[called].node_def)
-                self._enter(prefix + node.name, called, inputs, callers)
+            name, called = prefix + node.name, self._called(node)
+            if called is None or not self._may_enter(called, callers):
+                self._steps[name] = Step(name, node, inputs)
+                continue
+            # What it takes is taken by what stands in its place.
+            self._steps[name] = Step(name, node, ())
+            self._num_followed += len(self._functions[called].node_def)
+            self._enter(name, called, inputs, callers)
 
     def _called(self, node: Any) -> Optional[str]:
         """The function that a node calls, if the call is to be followed."""

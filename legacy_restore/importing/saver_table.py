@@ -125,7 +125,7 @@ class _Savers:
 
     def __init__(self, meta_graph: Any, op_defs: OpDefs) -> None:
         self._op_defs = op_defs
-        types = _RESTORES | _SAVES
+        types = _RESTORES | _SAVES | _ASSIGNMENTS | _IMPORTS
         self._flow = DataFlow(meta_graph, op_defs, lambda node: node.op in types)
         self._file = node_of(meta_graph.saver_def.filename_tensor_name)
         self._keys: Dict[str, List[StoredAs]] = {}

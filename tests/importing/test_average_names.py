@@ -43,6 +43,19 @@ def test_batch_statistics_are_no_averages(kind):
     assert found == ()
 
 
+def test_what_is_subtracted_has_the_type_of_the_average():
+    with graph_of("ref") as graph:
+        w = tf.get_variable("w", [])
+        other = tf.get_variable("w/slow", [2], trainable=False)
+        with tf.name_scope("AssignMovingAvg"):
+            other.assign_sub((other - w) * 0.1)
+        assert names_of(exported(graph)) == ()
+        same = tf.get_variable("w/same", [], trainable=False)
+        with tf.name_scope("AssignMovingAvg"):
+            same.assign_sub((same - w) * 0.1)
+        assert names_of(exported(graph)) == ("same", DEFAULT_NAME)
+
+
 def test_real_names():
     assert names_of(meta_graph_of("mnist_ema", "mnist_model-64004.meta")) == (
         DEFAULT_NAME,

@@ -8,6 +8,15 @@ from legacy_restore.planning.leftovers import leftovers_of
 from tests.planning.specs import entry, ids, model, source
 
 
+def test_what_is_not_needed_is_neither_weights_nor_refused():
+    left = leftovers_of(
+        model("w"), source("w", "head", "b"), {"w"}, not_needed={"head": "h"}
+    )
+    assert left.weights == ("b",)
+    assert [one.id for one in left.findings] == ["unused-weights", "not-needed"]
+    assert left.waivable == ("b", "head")
+
+
 def test_nothing_is_left_of_a_checkpoint_that_is_taken_whole():
     left = leftovers_of(model("a"), source("a"), {"a"})
     assert (left.weights, left.waivable, left.findings) == ((), (), ())

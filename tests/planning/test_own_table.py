@@ -53,6 +53,12 @@ def test_the_table_does_not_win_by_what_may_be_missing():
     assert keys_of(match) == {"a": "a", "b": "b"}
 
 
+def test_a_table_that_explains_less_than_names_is_not_taken_for_that():
+    one = saved("a", "b", keys=("x", "gone"), allow_missing=("b",))
+    match = match_model(one, source("x", "a", "b"))
+    assert error_ids(match.findings) == ["ambiguous-match"]
+
+
 def test_rules_go_before_the_table_key_by_key():
     one = saved("a", "b", keys=("x", "y"), rules=(Rename("^other$", "a"),))
     match = match_model(one, source("x", "y", "other"))
