@@ -6,10 +6,11 @@ import argparse
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from legacy_restore import errors
-from legacy_restore.cli import partial
+from legacy_restore.cli import partial, saved_models
+from legacy_restore.cli.saved_models import Named
 
 # What they load is not for the commands that only read files.
 if TYPE_CHECKING:
@@ -30,19 +31,8 @@ _PER_MODEL = (
     "vocabulary",
     "weights",
     "device",
+    *saved_models.FLAGS,
 )
-
-
-class Named(NamedTuple):
-    """A flag's value for one model.
-
-    Attributes:
-      name: The model's name.
-      value: What stands behind the separator.
-    """
-
-    name: str
-    value: str
 
 
 def named(separator: str) -> Callable[[str], Named]:
@@ -73,7 +63,13 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
             **more,
         )
 
-    add("--model", "=", "NAME=LOCATION", "a model and its checkpoint", required=True)
+    add(
+        "--model",
+        "=",
+        "NAME=LOCATION",
+        "a model and its checkpoint; or, without builder, a saved graph",
+        required=True,
+    )
     add("--builder", "=", "NAME=MODULE:FUNCTION", "the function that builds the model")
     add("--scope", "=", "NAME=SCOPE", "the variable scope, NAME unless given")
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
@@ -82,6 +78,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     partial.add_flags(add)
     add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
     add("--device", ":", "NAME:DEVICE", "where the model runs, such as NAME:/gpu:0")
+    saved_models.add_flags(parser, add)
     add("--connect", "=", "B/INPUT=A/OUTPUT", "output of model A as input of model B")
     parser.add_argument(
         "--shared",
@@ -98,10 +95,9 @@ def models_of(args: argparse.Namespace) -> List[Model]:
     """Returns the models that the flags describe.
 
     Raises:
-      UsageError: A flag is about a model that there is not, or a model has no builder.
+      UsageError: A flag is about a model that there is not, or a model has neither
+        builder nor graph.
     """
-    from legacy_restore.graph.model import Model
-
     names = [one.name for one in args.model]
     for flag in _PER_MODEL:
         for one in getattr(args, flag):
@@ -114,27 +110,40 @@ def models_of(args: argparse.Namespace) -> List[Model]:
     scopes = _single(args.scope, "scope")
     weights = _single(args.weights, "weights")
     devices = _single(args.device, "device")
-    return [
-        Model(
-            model.name,
-            load_builder(model.name, builders.get(model.name)),
-            model.value,
-            scope=scopes.get(model.name),
-            rules=[
-                *(rule_of(text) for text in values_of(model.name, args.rename)),
-                *partial.remaps_of(values_of(model.name, args.vocabulary)),
+    found = []
+    for name, location in args.model:
+        arguments = {
+            "scope": scopes.get(name),
+            "rules": [
+                *(rule_of(text) for text in values_of(name, args.rename)),
+                *partial.remaps_of(values_of(name, args.vocabulary)),
             ],
-            allow_missing=values_of(model.name, args.allow_missing),
-            allow_unused=values_of(model.name, args.allow_unused),
-            allow_shape=partial.shapes_of(values_of(model.name, args.allow_shape)),
-            cast=partial.casts_of(values_of(model.name, args.cast)),
-            only=values_of(model.name, args.only),
-            exclude=values_of(model.name, args.exclude),
-            weights=weights.get(model.name, "raw"),
-            device=devices.get(model.name),
-        )
-        for model in args.model
-    ]
+            "allow_missing": values_of(name, args.allow_missing),
+            "allow_unused": values_of(name, args.allow_unused),
+            "allow_shape": partial.shapes_of(values_of(name, args.allow_shape)),
+            "cast": partial.casts_of(values_of(name, args.cast)),
+            "only": values_of(name, args.only),
+            "exclude": values_of(name, args.exclude),
+            "weights": weights.get(name, "raw"),
+            "device": devices.get(name),
+        }
+        found.append(_model(name, location, builders.get(name), args, arguments))
+    return found
+
+
+def _model(
+    name: str,
+    location: str,
+    builder: Optional[str],
+    args: argparse.Namespace,
+    arguments: Dict[str, Any],
+) -> Model:
+    if builder is None:
+        return saved_models.model_of(name, location, args, arguments)
+    from legacy_restore.graph.model import Model
+
+    saved_models.check_has_none(args, name)
+    return Model(name, load_builder(builder), location, **arguments)
 
 
 def connections_of(args: argparse.Namespace) -> Dict[str, str]:
@@ -195,21 +204,16 @@ def rule_of(text: str) -> Rename:
     return Rename(pattern, replacement)
 
 
-def load_builder(model: str, target: Any) -> Callable[[], Any]:
+def load_builder(target: str) -> Callable[[], Any]:
     """Imports a builder, also from the current directory.
 
     Args:
-      model: The model's name, for messages.
-      target: ``module:function``, or None when the flag is missing.
+      target: ``module:function``.
 
     Raises:
       UsageError: There is no such module or function.
       BuildError: The module cannot be imported.
     """
-    if target is None:
-        raise errors.UsageError(
-            f"model {model!r} has no builder", hint=f"--builder={model}=MODULE:FUNCTION"
-        )
     module_name, _, function = target.partition(":")
     if not function:
         raise errors.UsageError(

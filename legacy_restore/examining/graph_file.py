@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from legacy_restore.examining.graph_summary import GraphSummary, summarise
+from legacy_restore.examining.graph_usage import line_to_paste
 from legacy_restore.graphdef.files import GraphFormat, read_saved_graph
 from legacy_restore.graphdef.locating import BUNDLE_FILE, HUB_FILE
 from legacy_restore.report.findings import KINDS, Finding
@@ -92,8 +93,12 @@ class GraphFile:
     def to_json(self) -> Dict[str, Any]:
         """Returns it as JSON-ready data; ``docs/inspect-json.md`` describes it."""
         graphs = [
-            {**graph.to_json(), "assets": [dataclasses.asdict(one) for one in assets]}
-            for graph, assets in zip(self.graphs, self.assets)
+            {
+                **graph.to_json(),
+                "assets": [dataclasses.asdict(one) for one in assets],
+                "to_paste": line_to_paste(self, number),
+            }
+            for number, (graph, assets) in enumerate(zip(self.graphs, self.assets))
         ]
         return {
             "path": self.path,

@@ -167,7 +167,7 @@ class _Proposer:
     def proposed(self) -> ProposedInterface:
         producer = self._meta_graph.graph.producer
         inputs = (
-            ProposedInput(node.name, node.op, node.dtype, _fed_shape(node, producer))
+            ProposedInput(node.name, node.op, node.dtype, fed_shape(node, producer))
             for node in self._fed
         )
         return ProposedInterface(tuple(inputs), tuple(self._outputs(producer)))
@@ -272,14 +272,20 @@ def _of_saver(meta_graph: MetaGraph) -> FrozenSet[str]:
 
 def _may_be_labels(node: Node, consumers: Sequence[str], producer: int) -> bool:
     """Whether an input is no switch or rate, which joins anywhere in a network."""
-    if _fed_shape(node, producer) == () or node.dtype == "bool":
+    if fed_shape(node, producer) == () or node.dtype == "bool":
         return False
     if node.op == "PlaceholderWithDefault":
         return False
     return not any(_SWITCH.search(name) for name in (node.name, *consumers))
 
 
-def _fed_shape(node: Node, producer: int) -> Shape:
+def fed_shape(node: Node, producer: int) -> Shape:
+    """Returns the shape of a placeholder, as it is meant.
+
+    Args:
+      node: The placeholder.
+      producer: The version of GraphDef of the graph's writer.
+    """
     is_any = node.op == "Placeholder" and producer <= _LAST_PRODUCER_WITHOUT_SCALARS
     return None if is_any and node.shape == () else node.shape
 

@@ -9,6 +9,12 @@ import collections
 import dataclasses
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from legacy_restore.examining.graph_interface import (
+    PLACEHOLDERS,
+    ProposedInterface,
+    fed_shape,
+    proposed_interface,
+)
 from legacy_restore.examining.graph_variables import (
     GraphTable,
     GraphVariable,
@@ -22,7 +28,6 @@ from legacy_restore.graphdef.model import (
     Collection,
     Graph,
     MetaGraph,
-    Node,
     Saver,
     Shape,
     Signature,
@@ -32,11 +37,6 @@ from legacy_restore.graphdef.op_registry import Origin, origin_of
 
 # Of tensorflow/core/ops/script_ops.cc; the function itself is in no file.
 _PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
-_PLACEHOLDER_OPS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
-
-# Until this version of GraphDef the shape [] of a placeholder means "any"; see
-# PlaceholderShapeFn in tensorflow/core/ops/array_ops.cc.
-_LAST_PRODUCER_WITHOUT_SCALARS = 21
 
 # Collections with what runs after a restore: tensorflow/python/saved_model/constants.py
 # and tensorflow/contrib/session_bundle/constants.py.
@@ -134,6 +134,8 @@ class GraphSummary:
       init_ops: What runs after a restore.
       saver: How it is restored, or None.
       has_object_graph: Whether it has the objects of TensorFlow 2.
+      proposed: What could be meant by its inputs and outputs; None where signatures
+        say it.
     """
 
     tags: Tuple[str, ...]
@@ -155,6 +157,7 @@ class GraphSummary:
     init_ops: Tuple[str, ...]
     saver: Optional[Saver]
     has_object_graph: bool
+    proposed: Optional[ProposedInterface] = None
 
     @property
     def foreign_ops(self) -> List[OpCount]:
@@ -197,6 +200,7 @@ class GraphSummary:
             "init_ops": list(self.init_ops),
             "saver": None if self.saver is None else dataclasses.asdict(self.saver),
             "has_object_graph": self.has_object_graph,
+            "proposed": None if self.proposed is None else self.proposed.to_json(),
         }
 
 
@@ -218,15 +222,16 @@ def summarise(meta_graph: MetaGraph) -> GraphSummary:
         python_functions=_python_functions(graph),
         devices=_counted(node.device for node, _ in located_nodes(graph)),
         placeholders=tuple(
-            Placeholder(one.name, one.op, one.dtype, _fed_shape(one, graph.producer))
+            Placeholder(one.name, one.op, one.dtype, fed_shape(one, graph.producer))
             for one in graph.nodes
-            if one.op in _PLACEHOLDER_OPS
+            if one.op in PLACEHOLDERS
         ),
         constants=_constants(graph),
         collections=tuple(meta_graph.collections.values()),
         init_ops=_init_ops(meta_graph),
         saver=meta_graph.saver,
         has_object_graph=meta_graph.has_object_graph,
+        proposed=None if meta_graph.signatures else proposed_interface(meta_graph),
     )
 
 
@@ -254,11 +259,6 @@ def _python_functions(graph: Graph) -> Tuple[PythonFunction, ...]:
         for node, function in located_nodes(graph)
         if node.op in _PYTHON_OPS
     )
-
-
-def _fed_shape(node: Node, producer: int) -> Shape:
-    is_any = node.op == "Placeholder" and producer <= _LAST_PRODUCER_WITHOUT_SCALARS
-    return None if is_any and node.shape == () else node.shape
 
 
 def _constants(graph: Graph) -> Constants:

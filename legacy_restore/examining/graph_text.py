@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from legacy_restore.examining.graph_file import AssetRow, GraphFile
+from legacy_restore.examining.graph_interface import ProposedOutput
 from legacy_restore.examining.graph_summary import GraphSummary
+from legacy_restore.examining.graph_usage import line_to_paste
 from legacy_restore.examining.graph_variables import GraphVariable
 from legacy_restore.graphdef.model import Shape, Signature, TensorInfo
 from legacy_restore.report.table import (
@@ -37,6 +39,7 @@ def graph_file_text(file: GraphFile) -> str:
         if len(file.graphs) > 1:
             blocks.append([f"graph {number + 1} of {len(file.graphs)}"])
         blocks += _graph_blocks(graph, assets)
+        blocks.append(["to restore it", _INDENT + line_to_paste(file, number)])
     return in_blocks(blocks)
 
 
@@ -63,6 +66,12 @@ def _graph_blocks(
         [(one.name, _type(one.dtype, one.shape), one.op) for one in graph.placeholders],
         room=_MAX_LINES,
     )
+    if graph.proposed is not None:
+        yield from _table(
+            "what it computes, as nothing says it: outputs= names it",
+            [(one.name, one.op, _why(one)) for one in graph.proposed.outputs],
+            room=_MAX_LINES,
+        )
     yield from _table(
         "assets", [(one.filename, one.tensor, _IS_THERE[one.exists]) for one in assets]
     )
@@ -173,6 +182,10 @@ def _tensor_cells(way: str, tensor: TensorInfo) -> Tuple[str, ...]:
     if tensor.encoding != "dense":
         names = f"{tensor.encoding}: {names}"
     return (way, tensor.key, _type(tensor.dtype, tensor.shape), names)
+
+
+def _why(output: ProposedOutput) -> str:
+    return "nothing takes it" if output.is_end else "other inputs join behind it"
 
 
 def _type(dtype: Optional[str], shape: Shape) -> str:
