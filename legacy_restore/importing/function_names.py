@@ -15,7 +15,7 @@ attributes of nodes that no ``OpDef`` has.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping
 
 from legacy_restore.importing.nodes import all_bodies
 from legacy_restore.importing.op_defs import OpDefs
@@ -67,21 +67,24 @@ def rename_functions(meta_graph: Any, scope: str) -> Any:
     op_defs = OpDefs(meta_graph)
     for _, nodes in all_bodies(meta_graph):
         for node in nodes:
-            # What an ``OpDef`` declares as a text may read like a function by chance.
-            _rename_texts(
-                (
-                    value
-                    for key, value in node.attr.items()
-                    if key != _GRADIENT and not op_defs.has_attribute(node.op, key)
-                ),
-                names,
-            )
+            for key, value in node.attr.items():
+                kind = value.WhichOneof("value")
+                if kind in ("func", "list"):
+                    _rename_calls(value, names)
+                # What an ``OpDef`` declares as a text may read like a function by
+                # chance.
+                if (
+                    kind in ("s", "list")
+                    and key != _GRADIENT
+                    and not op_defs.has_attribute(node.op, key)
+                ):
+                    _rename_texts(value, names)
             node.op = names.get(node.op, node.op)
-            _rename_calls(node.attr.values(), names)
     for function in library.function:
         function.signature.name = names[function.signature.name]
-        _rename_texts(function.attr.values(), names)
-        _rename_calls(function.attr.values(), names)
+        for value in function.attr.values():
+            _rename_texts(value, names)
+            _rename_calls(value, names)
         if _INTERCHANGEABLE in function.attr:
             own = function.attr[_INTERCHANGEABLE]
             own.s = function_name(scope, "").encode() + own.s
@@ -95,27 +98,21 @@ def rename_functions(meta_graph: Any, scope: str) -> Any:
     return meta_graph
 
 
-def _rename_calls(values: Iterable[Any], names: Mapping[str, str]) -> None:
-    """Renames functions that attributes are, in the attributes of these too."""
-    for value in values:
-        if value.HasField("func"):
-            called = [value.func]
-        elif value.HasField("list"):
-            called = list(value.list.func)
-        else:
-            continue
-        for one in called:
-            one.name = names.get(one.name, one.name)
-            _rename_calls(one.attr.values(), names)
+def _rename_calls(value: Any, names: Mapping[str, str]) -> None:
+    """Renames functions that an attribute is, in the attributes of these too."""
+    called = [value.func] if value.HasField("func") else value.list.func
+    for one in called:
+        one.name = names.get(one.name, one.name)
+        for inner in one.attr.values():
+            _rename_calls(inner, names)
 
 
-def _rename_texts(values: Iterable[Any], names: Mapping[str, str]) -> None:
-    """Renames functions that attributes name as a text."""
-    for value in values:
-        if value.HasField("s"):
-            value.s = _renamed(value.s, names)
-        elif value.HasField("list") and value.list.s:
-            value.list.s[:] = [_renamed(one, names) for one in value.list.s]
+def _rename_texts(value: Any, names: Mapping[str, str]) -> None:
+    """Renames functions that an attribute names as a text."""
+    if value.HasField("s"):
+        value.s = _renamed(value.s, names)
+    elif value.list.s:
+        value.list.s[:] = [_renamed(one, names) for one in value.list.s]
 
 
 def _renamed(text: bytes, names: Mapping[str, str]) -> bytes:
