@@ -63,10 +63,11 @@ def test_python_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(directory))
     names = {"noisy": np.zeros([2, 64], "f4"), "build_decoder": build_decoder}
     code = blocks(README, "python")
-    assert len(code) == 4
+    assert len(code) == 5
     for block in code:
         exec(compile(block, "README.md", "exec"), names)
     assert names["digits"].shape == (2,)
+    assert names["probabilities"].shape == (2, 10)
     assert names["weights"].shape == (3, 3, 1, 16)
     assert names["plan"].ok
     # The first screen shows what is printed.
@@ -87,6 +88,8 @@ def test_python_code_of_the_guide_runs(tmp_path, monkeypatch, capsys):
     assert "shape-mismatch" in out or "missing-key" in out
     assert "checked 20 variables: 20 equal" in out
     assert names["digits"].shape == (2,)
+    assert names["answer"].shape == (2, 10)
+    assert "has no signatures: outputs= has to name what is computed" in out
     assert names["kernel"].shape == (3, 3, 1, 16)
     assert names["saved"].format == "V2"
     assert "known tensors saved to saved.ckpt-1500" in out

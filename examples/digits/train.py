@@ -243,7 +243,6 @@ def _minimize_and_save(loss: tf.Tensor, feeds: Iterator[dict], directory: str) -
             session,
             os.path.join(directory, "model.ckpt"),
             global_step=global_step,
-            write_meta_graph=False,
         )
 
 
