@@ -74,7 +74,7 @@ DANGEROUS_OPS: Mapping[str, DangerousOp] = {
         "ReadFile MatchingFiles MatchingFilesDataset TFRecordDataset TFRecordDatasetV2 "
         "TextLineDataset FixedLengthRecordDataset FixedLengthRecordDatasetV2 "
         "LoadDataset SnapshotDatasetReader SnapshotChunkDataset "
-        "SnapshotNestedDatasetReader ListSnapshotChunksDataset SequenceFileDataset "
+        "ListSnapshotChunksDataset SequenceFileDataset "
         "Restore RestoreSlice RestoreV2 DTensorRestoreV2 LoadAndRemapMatrix "
         "GenerateVocabRemapping",
         Reach.READS,

@@ -21,6 +21,7 @@ from legacy_restore.graphdef.messages import message_of
 from legacy_restore.graphdef.meta_graph import read_meta_graph
 from legacy_restore.graphdef.model import Graph, MetaGraph
 from legacy_restore.importing.nodes import all_bodies, node_of
+from legacy_restore.importing.op_defs import registered
 from legacy_restore.importing.saved_graph import ImportOptions, SavedGraph
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
@@ -63,7 +64,16 @@ def check_trust(
             hint=f"trust=True, if you trust {saved.path}",
         )
         for one in _counted(graph, assets_allowed, (options.outputs or {}).values())
+        if one.reach is not Reach.LIBRARY or _can_run(one.op, options)
     ]
+
+
+def _can_run(op: str, options: ImportOptions) -> bool:
+    """Whether somebody else's operation is there, or a library is to bring it.
+
+    Without, it is refused as unknown, and trusting the file would not help.
+    """
+    return bool(options.op_libraries) or registered(op) is not None
 
 
 def _may_reach(meta_graph: Any) -> bool:

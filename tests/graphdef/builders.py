@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 
+from legacy_restore.checkpoint import checksum
 from tests.checkpoint.builders import message, number
 
 FLOAT, INT32, STRING, INT64 = 1, 3, 7, 9
@@ -133,6 +135,16 @@ def meta_graph(
     for filename, name in assets:
         data += message(6, message(1, text(1, name)) + text(2, filename))
     return data
+
+
+def record(data):
+    """A record of an event file."""
+    head = struct.pack("<Q", len(data))
+    return head + _masked_crc(head) + data + _masked_crc(data)
+
+
+def _masked_crc(data):
+    return struct.pack("<I", checksum.mask(checksum.crc32c(data)))
 
 
 def saved_model(*meta_graphs, schema=1):

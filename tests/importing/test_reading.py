@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import struct
 
 import pytest
 from google.protobuf import text_format
 
 from legacy_restore import errors
-from legacy_restore.checkpoint import checksum
 from legacy_restore.importing import reading
 from legacy_restore.importing.reading import read_graph_file, read_saved_model
 from legacy_restore.importing.saved_graph import GraphKind
@@ -24,18 +22,6 @@ def stock_meta_graph():
         x = tf.placeholder(tf.float32, [None, 2], name="x")
         tf.identity(x * 2.0, name="y")
         return tf.train.export_meta_graph(clear_extraneous_savers=True)
-
-
-def record(data):
-    head = struct.pack("<Q", len(data))
-    return b"".join(
-        [
-            head,
-            struct.pack("<I", checksum.mask(checksum.crc32c(head))),
-            data,
-            struct.pack("<I", checksum.mask(checksum.crc32c(data))),
-        ]
-    )
 
 
 def write(path, data):
@@ -99,11 +85,11 @@ def events(tmp_path, *records):
 
 
 def version():
-    return record(message(3, b"brain.Event:2"))
+    return b.record(message(3, b"brain.Event:2"))
 
 
 def graph_event(*graph_nodes):
-    return record(
+    return b.record(
         message(4, b.graph(*(b.placeholder(n, b.FLOAT) for n in graph_nodes)))
     )
 
@@ -127,7 +113,7 @@ def test_the_last_graph_of_an_event_file_counts(tmp_path):
 
 
 def test_a_meta_graph_counts_more_than_a_graph_behind_it(tmp_path):
-    meta = record(message(9, META.SerializeToString()))
+    meta = b.record(message(9, META.SerializeToString()))
     path = events(tmp_path, version(), meta, graph_event("a"))
     assert names(read_graph_file(path)) == NODES
 
