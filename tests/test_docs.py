@@ -15,6 +15,7 @@ from legacy_restore import errors
 from legacy_restore.examining.diagnosis import StateStatus
 from legacy_restore.examining.diff_report import ComparedBy, DiffStatus
 from legacy_restore.examining.salvage_report import SalvageStatus
+from legacy_restore.graphdef.dangerous_ops import Reach
 from legacy_restore.mapping.classify import TensorClass
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Severity
@@ -222,7 +223,32 @@ def test_the_json_of_a_saved_graph_is_documented_both_ways(tmp_path):
     done = run("inspect", "export/saved_model.pb", "--json", cwd=tmp_path)
     assert done.returncode == 3  # Its checkpoint is not there.
     found = json.loads(done.stdout)
-    assert difference(example("inspect-json.md", -1), found["graph"]) is None
+    assert difference(example("inspect-json.md", -2), found["graph"]) is None
+
+
+def test_the_json_of_what_could_be_meant_is_documented_both_ways(tmp_path):
+    graph = builders.graph(
+        builders.placeholder("x", builders.FLOAT, -1, 2),
+        builders.placeholder("labels", builders.FLOAT, -1, 2),
+        builders.variable("w", sizes=(2, 2)),
+        builders.node("logits", "MatMul", ["x", "w"]),
+        builders.node("loss", "Sub", ["logits", "labels"]),
+    )
+    builders.write(tmp_path / "m.meta", builders.meta_graph(graph))
+    done = run("inspect", "m.meta", "--json", cwd=tmp_path)
+    (found,) = json.loads(done.stdout)["graph"]["graphs"]
+    assert difference(example("inspect-json.md", -1), found["proposed"]) is None
+
+
+def test_the_json_of_audit_is_documented_both_ways(tmp_path):
+    path = builders.constant("path", builders.STRING, strings=["/home/anna/words.txt"])
+    graph = builders.graph(path, builders.node("read", "ReadFile", ["path"]))
+    builders.write(tmp_path / "model.meta", builders.meta_graph(graph))
+    done = run("audit", "model.meta", "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    assert difference(example("audit-json.md"), json.loads(done.stdout)) is None
+    text = (ROOT / "docs" / "audit-json.md").read_text(encoding="utf-8")
+    assert all(f"`{one.name.lower()}`" in text for one in Reach)
 
 
 def test_the_json_of_verify_is_documented_both_ways():
@@ -295,6 +321,7 @@ def test_every_status_of_a_state_file_is_documented():
         "diff-json.md",
         "doctor-json.md",
         "estimate-json.md",
+        "audit-json.md",
     ],
 )
 def test_the_json_of_an_error_is_documented_both_ways(name):
