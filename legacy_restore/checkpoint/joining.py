@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import Iterable, Mapping, Optional, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from legacy_restore.checkpoint.bundle_writer import BundleWriter
 from legacy_restore.checkpoint.checkpoint import Checkpoint
@@ -23,11 +23,11 @@ class Taken:
     """What is taken from one checkpoint.
 
     Attributes:
-      checkpoint: The checkpoint, open; None for none.
+      checkpoint: The checkpoint, open.
       keys: The key there, by the key that the tensor gets.
     """
 
-    checkpoint: Optional[Checkpoint]
+    checkpoint: Checkpoint
     keys: Mapping[str, str]
 
 
@@ -46,8 +46,6 @@ def join_checkpoints(prefix: PrefixLike, sources: Sequence[Taken]) -> None:
     one_file: Mapping[int, int] = collections.defaultdict(int)
     with BundleWriter(prefix) as writer:
         for one in sources:
-            if one.checkpoint is None:
-                continue
             for key in sorted(one.keys):
                 entry = one.checkpoint.entry(one.keys[key])
                 parts = one.checkpoint.copied_parts(entry.key)

@@ -6,7 +6,18 @@ import contextlib
 import os
 import threading
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Type, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Type,
+    Union,
+)
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
@@ -148,7 +159,11 @@ class RestoredModel:
         return self._owner._swap_model(self, location, _SWAPS[memory])
 
     def save(
-        self, prefix: Union[str, os.PathLike[str]], *, overwrite: bool = False
+        self,
+        prefix: Union[str, os.PathLike[str]],
+        *,
+        overwrite: bool = False,
+        allow_lost: Sequence[str] = (),
     ) -> str:
         """Writes the model's current values under its names without the scope.
 
@@ -164,6 +179,8 @@ class RestoredModel:
           prefix: The prefix of the new checkpoint, such as ``"out/decoder"``; its
             directory has to exist.
           overwrite: Permits to replace the checkpoint that is there.
+          allow_lost: Patterns of keys that are not to be copied, where the files that
+            they would come from are gone, or nobody wants them.
 
         Returns:
           The prefix.
@@ -178,8 +195,8 @@ class RestoredModel:
         writer = self._owner.plan.operations.models[self.name].writer
         if writer is None:
             raise errors.UsageError(f"model {self.name!r} has no variables to save")
-        plan = self._owner.plan
-        with self._owner._used(), copied_through(plan, self.name, writer) as copied:
+        with self._owner._used():
+            copied = copied_through(self._owner.plan, self.name, writer, allow_lost)
             if overwrite:
                 return replace_variables(session, writer, prefix, copied)
             return save_variables(session, writer, prefix, copied)

@@ -13,7 +13,6 @@ from typing import Any, Iterable, List, Sequence, Tuple
 from legacy_restore.graph.restore_graph import entered
 from legacy_restore.graph.saveables import FoundSaveables, OwnedSaveable
 from legacy_restore.graph.tables import entry_shapes, is_anonymous, is_mutable_table
-from legacy_restore.importing.own_keys import row_names
 from legacy_restore.importing.saver_table import SavedObject
 from legacy_restore.planning.spec import VariableSpec
 from legacy_restore.report.findings import KINDS, Finding
@@ -125,7 +124,7 @@ def _fault(one: SavedObject, holder: Any) -> str:
 def _owned(table: Any, scope: str, one: SavedObject) -> OwnedSaveable:
     saveable = TableEntries(table, one.keys)
     tensors = tuple(spec.tensor for spec in saveable.specs)
-    names = row_names(one)
+    names = list(one.rows)
     rows: Tuple[VariableSpec, ...] = tuple(
         VariableSpec(
             name=f"{scope}/{name}",

@@ -11,7 +11,6 @@ from typing import Any, Dict, List, Set
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
-from legacy_restore.checkpoint.joining import Taken
 from legacy_restore.checkpoint.placing import (
     INDEX,
     PrefixLike,
@@ -20,7 +19,7 @@ from legacy_restore.checkpoint.placing import (
     existing_findings,
     place,
 )
-from legacy_restore.graph.copied_through import join_copied
+from legacy_restore.graph.copied_through import CopiedThrough, join_copied
 from legacy_restore.graph.operations import as_prefix
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.visibility import refuse_unseen_directory
@@ -30,11 +29,11 @@ from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.tf import tf
 
-_NOTHING = Taken(None, {})
+_NOTHING = CopiedThrough()
 
 
 def save_variables(
-    session: Any, writer: Writer, prefix: PrefixLike, copied: Taken = _NOTHING
+    session: Any, writer: Writer, prefix: PrefixLike, copied: CopiedThrough = _NOTHING
 ) -> str:
     """Writes a model's variables where no checkpoint is yet.
 
@@ -61,7 +60,7 @@ def save_variables(
 
 
 def replace_variables(
-    session: Any, writer: Writer, prefix: PrefixLike, copied: Taken = _NOTHING
+    session: Any, writer: Writer, prefix: PrefixLike, copied: CopiedThrough = _NOTHING
 ) -> str:
     """Writes a model's variables, in the place of a checkpoint if there is one.
 
@@ -73,7 +72,7 @@ def replace_variables(
     return target
 
 
-def _save(session: Any, writer: Writer, target: str, copied: Taken) -> None:
+def _save(session: Any, writer: Writer, target: str, copied: CopiedThrough) -> None:
     twice = _written_twice(writer)
     if twice:
         text = refusal_text(f"{target} is not written", twice)
@@ -99,7 +98,13 @@ def _save(session: Any, writer: Writer, target: str, copied: Taken) -> None:
         errors.CheckpointError,
         errors.WriteError,
     ) as error:
-        finding = Finding(KINDS["save-failed"], target, reason_of(error))
+        hint = "allow_lost=[...] does without keys that would be copied"
+        finding = Finding(
+            KINDS["save-failed"],
+            target,
+            reason_of(error),
+            hint=hint if copied.keys else None,
+        )
         raise errors.RestoreError(
             refusal_text(f"{target} cannot be written; nothing is left", [finding]),
             findings=[finding],

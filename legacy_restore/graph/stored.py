@@ -155,6 +155,11 @@ class HeldTensors(StoredTensors):
     def __enter__(self) -> HeldTensors:
         return self
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, open until this is closed."""
+        return self._reopened()
+
     def verify(self, key: str) -> None:
         """Compares a tensor with its checksum.
 

@@ -158,7 +158,7 @@ def prepare(
         meta_graph=meta_graph,
         interface=interface,
         definitions=definitions,
-        own_keys=_own_keys(definitions, facts.table),
+        own_keys=_own_keys(definitions, meta_graph, facts.table),
         own_label=facts.table.source,
         own_conflicts=_own_conflicts(definitions, facts.table),
         saved_objects=_objects_left(facts.table, meta_graph),
@@ -238,12 +238,17 @@ def _whole(name: str, definition: Any) -> str:
     return definition.save_slice_info_def.full_name or name
 
 
-def _own_keys(definitions: Mapping[str, Any], table: SaverTable) -> Dict[str, str]:
-    return {
+def _own_keys(
+    definitions: Mapping[str, Any], meta_graph: Any, table: SaverTable
+) -> Dict[str, str]:
+    found = {
         _whole(name, definition): table.keys[name].key
         for name, definition in definitions.items()
         if name in table.keys
     }
+    for one in _objects_left(table, meta_graph):
+        found.update(one.rows)
+    return found
 
 
 def _own_conflicts(

@@ -56,6 +56,12 @@ class SavedObject:
     keys: Tuple[str, ...]
     is_table: bool = False
 
+    @property
+    def rows(self) -> Mapping[str, str]:
+        """What the keys and the values of a table are called, each with its key."""
+        names = (f"{self.node}-keys", f"{self.node}-values")
+        return dict(zip(names, self.keys)) if self.is_table else {}
+
 
 @dataclasses.dataclass(frozen=True)
 class SaverTable:
