@@ -207,7 +207,12 @@ def test_half_plus_two(folder):
             # This one adds a network of convolutions, of which nothing is known.
             if not folder.endswith("mkl"):
                 assert_close(third, x / 2 + 3)
-            # From here the features come out of an example.
+            if IS_TF1 and folder.endswith("tf2_cpu"):
+                # It lacks the operation that takes examples apart.
+                ids = [one.id for one in restored[name].report.findings]
+                assert "signature-unavailable" in ids
+                assert "regress_x_to_y2" not in signatures
+                continue
             (examples,) = signatures["regress_x_to_y2"].inputs
             given = {examples: [serialized_example(x=4.0)]}
             found = signatures["regress_x_to_y2"](given)["outputs"]
