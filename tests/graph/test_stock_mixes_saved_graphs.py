@@ -214,6 +214,13 @@ def test_two_saved_models_of_tensorflow_2(tmp_path):
     lr.write_checkpoint(copy / "variables" / "variables", tensors, overwrite=True)
 
     words = np.array([b"red", b"green", b"blue", b"unknown"])
+    directories = [case.saved_model, str(copy)]
+    # Keys in the file: words, and the second output of what the signature calls.
+    one, other = stock_saved_models(
+        directories, {"serving_default_words:0": words}, "StatefulPartitionedCall_1:1"
+    )
+    assert one.tolist() == other.tolist()
+
     lines = (pathlib.Path(case.saved_model) / "assets").iterdir()
     known = next(lines).read_bytes().split()
     numbers = [
@@ -222,7 +229,7 @@ def test_two_saved_models_of_tensorflow_2(tmp_path):
     ]
     models = [
         lr.Model.from_saved_model(name, directory)
-        for name, directory in zip("abc", [case.saved_model, copy, case.saved_model])
+        for name, directory in zip("abc", [*directories, case.saved_model])
     ]
     with lr.restore(models) as restored:
         half = {name: restored[name](words=words) for name in "abc"}
