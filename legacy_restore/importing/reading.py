@@ -9,7 +9,7 @@ made a message.
 from __future__ import annotations
 
 import os
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from google.protobuf import message as protobuf
 
@@ -42,7 +42,7 @@ from legacy_restore.importing.session_bundles import (
 )
 from legacy_restore.importing.tags import choose_tags
 from legacy_restore.importing.text_graphs import read_text
-from legacy_restore.tf import tf
+from legacy_restore.tf import SavedModel, tf
 
 MAX_MESSAGE = (1 << 31) - 1
 """Largest message in bytes that protocol buffers read, in any language."""
@@ -73,54 +73,68 @@ def read_graph_file(path: LocationLike) -> SavedGraph:
 
 
 def _read_graph_file(file: PositionedFile) -> SavedGraph:
-    kind = GraphKind.META_GRAPH
     if file.path.endswith(TEXT_SUFFIX) or is_text(file):
-        found = _from_text(file)
+        kind, meta_graph = _from_text(file)
     elif is_event_file(file):
-        kind = GraphKind.EVENTS
-        event = read_event_graph(file)
-        _check_size(file, len(event.data))
-        found = _parsed(
-            file,
-            tf.MetaGraphDef() if event.is_meta_graph else tf.GraphDef(),
-            event.data,
-        )
+        kind, meta_graph = _from_events(file)
     else:
-        found = _from_binary(file)
-    if isinstance(found, tf.GraphDef):
-        kind = GraphKind.EVENTS if kind is GraphKind.EVENTS else GraphKind.GRAPH
-        found = _around(found)
-    if not found.graph_def.node:
+        kind, meta_graph = _from_binary(file)
+    if not meta_graph.graph_def.node:
         raise FormatError("a graph without node")
-    if is_session_bundle(found):
-        kind = GraphKind.SESSION_BUNDLE
-        found = with_signatures(found)
-    return SavedGraph(file.path, kind, found, os.path.dirname(file.path))
+    if is_session_bundle(meta_graph):
+        kind, meta_graph = GraphKind.SESSION_BUNDLE, with_signatures(meta_graph)
+    return SavedGraph(file.path, kind, meta_graph, os.path.dirname(file.path))
 
 
-def _from_text(file: PositionedFile) -> Any:
+class _Read(NamedTuple):
+    """How a graph was saved, and the ``MetaGraphDef``."""
+
+    kind: GraphKind
+    meta_graph: Any
+
+
+def _from_text(file: PositionedFile) -> _Read:
+    found = _text_of(file)
+    if isinstance(found, SavedModel):
+        raise _saved_model_as_file(file.path)
+    if isinstance(found, tf.MetaGraphDef):
+        return _Read(GraphKind.META_GRAPH, found)
+    meta_graph = tf.MetaGraphDef()
+    meta_graph.graph_def.CopyFrom(found)
+    return _Read(GraphKind.GRAPH, meta_graph)
+
+
+def _text_of(file: PositionedFile) -> Any:
     other = what_it_is(file)
     if other is not None:
         raise other
     _check_size(file, file.size)
-    found = read_text(file.path, file.read(0, file.size))
-    if isinstance(found, (tf.GraphDef, tf.MetaGraphDef)):
-        return found
-    raise _saved_model_as_file(file.path)
+    return read_text(file.path, file.read(0, file.size))
 
 
-def _from_binary(file: PositionedFile) -> Any:
+def _from_events(file: PositionedFile) -> _Read:
+    event = read_event_graph(file)
+    _check_size(file, len(event.data))
+    meta_graph = tf.MetaGraphDef()
+    part = meta_graph if event.is_meta_graph else meta_graph.graph_def
+    _parse(file, part, event.data)
+    return _Read(GraphKind.EVENTS, meta_graph)
+
+
+def _from_binary(file: PositionedFile) -> _Read:
     wanted = _format_of(file)
     if wanted is GraphFormat.SAVED_MODEL:
         raise _saved_model_as_file(file.path)
     _check_size(file, file.size)
-    is_graph = wanted is GraphFormat.GRAPH
-    message = tf.GraphDef() if is_graph else tf.MetaGraphDef()
-    found = _parsed(file, message, file.read(0, file.size))
-    if is_graph or found.graph_def.node:
-        return found
-    read_saved_graph(file.path)  # It says what is the matter.
-    return found
+    meta_graph = tf.MetaGraphDef()
+    data = file.read(0, file.size)
+    if wanted is GraphFormat.GRAPH:
+        _parse(file, meta_graph.graph_def, data)
+        return _Read(GraphKind.GRAPH, meta_graph)
+    _parse(file, meta_graph, data)
+    if not meta_graph.graph_def.node:
+        read_saved_graph(file.path)  # It says what is the matter.
+    return _Read(GraphKind.META_GRAPH, meta_graph)
 
 
 def _format_of(file: PositionedFile) -> GraphFormat:
@@ -174,7 +188,7 @@ def read_saved_model(
 def _session_bundle(file: PositionedFile, tags: Optional[Sequence[str]]) -> Any:
     if tags:
         choose_tags(file.path, [()], tags, ())
-    return with_signatures(_from_binary(file))
+    return with_signatures(_from_binary(file).meta_graph)
 
 
 def _meta_graph_of(
@@ -192,18 +206,16 @@ def _meta_graph_of(
     _check_schema(file.path, schema, len(parts))
     chosen = parts[_choice(files, [_tags_of(one) for one in parts], tags)]
     _check_size(file, chosen.size)
-    return _parsed(file, tf.MetaGraphDef(), file.read(chosen.start, chosen.size))
+    meta_graph = tf.MetaGraphDef()
+    _parse(file, meta_graph, file.read(chosen.start, chosen.size))
+    return meta_graph
 
 
 def _meta_graph_of_text(
     file: PositionedFile, files: SavedModelFiles, tags: Optional[Sequence[str]]
 ) -> Any:
-    other = what_it_is(file)
-    if other is not None:
-        raise other
-    _check_size(file, file.size)
-    found = read_text(file.path, file.read(0, file.size))
-    if isinstance(found, (tf.GraphDef, tf.MetaGraphDef)):
+    found = _text_of(file)
+    if not isinstance(found, SavedModel):
         raise FormatError("a graph in text format, and no SavedModel")
     _check_schema(file.path, found.saved_model_schema_version, len(found.meta_graphs))
     tag_sets = [tuple(one.meta_info_def.tags) for one in found.meta_graphs]
@@ -254,7 +266,7 @@ def _check_size(file: PositionedFile, size: int) -> None:
         )
 
 
-def _parsed(file: PositionedFile, message: Any, data: bytes) -> Any:
+def _parse(file: PositionedFile, message: Any, data: bytes) -> None:
     try:
         consumed = message.MergeFromString(data)
     except (protobuf.DecodeError, SystemError, ValueError) as error:
@@ -263,13 +275,6 @@ def _parsed(file: PositionedFile, message: Any, data: bytes) -> Any:
     if consumed != len(data):  # Protocol buffers 3 stop with no more than a warning.
         read_saved_graph(file.path)
         raise FormatError(f"TensorFlow cannot decode it from byte {consumed} on")
-    return message
-
-
-def _around(graph: Any) -> Any:
-    meta_graph = tf.MetaGraphDef()
-    meta_graph.graph_def.CopyFrom(graph)
-    return meta_graph
 
 
 def _saved_model_as_file(path: str) -> errors.CheckpointError:

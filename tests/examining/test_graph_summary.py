@@ -13,8 +13,9 @@ def summary(tmp_path, data, name="model.meta"):
 
 
 def test_the_text_of_a_saved_model(tmp_path):
-    path = b.write(tmp_path / "saved_model.pb", b.saved_model(b.everything()))
-    b.write(tmp_path / "assets" / "vocab.txt", b"a")
+    folder = tmp_path / "export"
+    path = b.write(folder / "saved_model.pb", b.saved_model(b.everything()))
+    b.write(folder / "assets" / "vocab.txt", b"a")
     assert str(read_graph_file(path)) == (
         f"{path}\n"
         "SavedModel, schema 1, 1 graph\n"
@@ -59,7 +60,10 @@ def test_the_text_of_a_saved_model(tmp_path):
         "  call  PyFunc  pyfunc_0\n"
         "\n"
         "devices\n"
-        "  /job:ps/task:0  1 node"
+        "  /job:ps/task:0  1 node\n"
+        "\n"
+        "to restore it\n"
+        f'  lr.Model.from_saved_model("export", "{folder}")'
     )
 
 
