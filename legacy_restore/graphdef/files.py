@@ -87,8 +87,8 @@ def _read(file: PositionedFile) -> SavedGraph:
         raise unsupported(
             path,
             "a graph in text format; binary ones are read",
-            "write it again with as_text=False, or convert it with "
-            "google.protobuf.text_format",
+            "lr.Model.from_graph_def(...) and from_meta_graph(...) take it as it is; "
+            "to look into it, write it again with as_text=False",
         )
     if file.size == 0:
         raise FormatError("it is empty")
