@@ -53,7 +53,7 @@ def copied_through(
     patterns = waivers.check_patterns("allow_lost", allow_lost)
     written = set(writer.keys.values())
     keys = {
-        key: there for key, there in plan[name].not_needed.items() if key not in written
+        key: there for key, there in plan[name].copied.items() if key not in written
     }
     what = "no key that would be copied"
     unused = [

@@ -66,7 +66,7 @@ def plan_model(one: PlanInput, inputs: Sequence[PlanInput]) -> ModelPlan:
         format=None if one.source is None else one.source.format,
         matched_by=match.matched_by,
         rows=match.rows,
-        not_needed=match.not_needed,
+        copied=match.copied,
         num_constants=model.num_constants,
         findings=tuple(
             with_object_hint(_with_swap_hint(findings, one, inputs), model, one.source)

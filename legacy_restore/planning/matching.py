@@ -40,15 +40,15 @@ class Match:
       findings: What was decided, and what refuses the model.
       prefix: The scope under which the checkpoint holds the model where names alone
         led there, else empty.
-      not_needed: What the checkpoint has of variables that were left out of the graph:
-        the key there, by the key that their file gives them.
+      copied: What is saved as the checkpoint has it, mostly of variables that were left
+        out of the graph: the key there, by the key that their file gives them.
     """
 
     matched_by: str
     rows: Tuple[PlanRow, ...]
     findings: Tuple[Finding, ...]
     prefix: str = ""
-    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    copied: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def match_model(model: ModelSpec, source: Source) -> Match:
@@ -116,7 +116,8 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         label += ", moving averages"
     findings = own_table.with_graph_findings(model, source, findings)
     not_needed = own_table.not_needed_keys(model, source, renamed, prefix)
-    return Match(label, averaged.rows, tuple(findings), prefix, not_needed)
+    copied = own_table.copied_keys(model, source, not_needed)
+    return Match(label, averaged.rows, tuple(findings), prefix, copied)
 
 
 def explained_by(model: ModelSpec, source: Source) -> bool:

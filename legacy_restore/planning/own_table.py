@@ -123,6 +123,27 @@ def not_needed_keys(
     return found
 
 
+def copied_keys(
+    model: ModelSpec, source: Source, not_needed: Mapping[str, str]
+) -> Dict[str, str]:
+    """Returns what is to be saved as the checkpoint has it.
+
+    That is what was left out of the graph, and the object graph, which the restore
+    function of a TensorFlow 2 SavedModel reads: as long as all keys are those of the
+    file, so that it describes what is saved.
+
+    Args:
+      model: The model.
+      source: What its checkpoint holds.
+      not_needed: What ``not_needed_keys`` returned.
+    """
+    found = dict(not_needed)
+    is_read = OBJECT_GRAPH_KEY in model.saver_keys
+    if is_read and all(key in source.entries for key in model.saver_keys):
+        found[OBJECT_GRAPH_KEY] = OBJECT_GRAPH_KEY
+    return found
+
+
 def conflict_findings(model: ModelSpec, rows: Sequence[PlanRow]) -> List[Finding]:
     """Refuses variables that Savers of the file restore from different keys.
 

@@ -202,8 +202,8 @@ class ModelPlan:
       matched_by: The rule by which variables and keys were matched, in words.
       rows: One for each variable, in the order of creation.
       findings: What there is to say about this model.
-      not_needed: Of a saved graph, what the checkpoint has of variables that were left
-        out: the key there, by the key that the graph's file gives them.
+      copied: Of a saved graph, what is saved as the checkpoint has it, mostly of
+        variables that were left out: the key there, by the one in the graph's file.
       num_constants: Of a saved graph, the number of its constants.
     """
 
@@ -214,7 +214,7 @@ class ModelPlan:
     matched_by: str
     rows: Tuple[PlanRow, ...]
     findings: Tuple[Finding, ...]
-    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    copied: Mapping[str, str] = dataclasses.field(default_factory=dict)
     num_constants: int = 0
 
     @property

@@ -236,6 +236,40 @@ def test_tables_are_restored_swapped_saved_and_checked(kind, tmp_path):
         )
 
 
+@pytest.mark.skipif(IS_TF1, reason="SavedModels of TensorFlow 2")
+def test_a_saved_model_of_tensorflow_2_reads_what_is_saved(tmp_path):
+    tf2 = tf.compat.v2
+    path = os.fspath(tmp_path / "model")
+    with tf2.init_scope():
+        root = tf2.Module()
+        root.first = tf2.Variable(np.ones(2, np.float32), name="same")
+        root.second = tf2.Variable(np.zeros(2, np.float32), name="same")
+        root.unused = tf2.Variable(np.full(3, 7, np.float32), name="unused")
+        spec = tf2.TensorSpec([2], tf.float32, name="x")
+        root.f = tf2.function(lambda x: {"y": x * root.first + root.second}, [spec])
+        tf2.saved_model.save(root, path, signatures=root.f)
+    with lr.restore([lr.Model.from_saved_model("m", path)]) as restored:
+        found = {row.variable.local_name: row.key for row in restored.plan["m"].rows}
+        assert sorted(found.values()) == [
+            "first/.ATTRIBUTES/VARIABLE_VALUE",
+            "second/.ATTRIBUTES/VARIABLE_VALUE",
+        ]
+        [name] = [one for one, key in found.items() if key.startswith("second")]
+        variables = {one.op.name: one for one in restored["m"].variables}
+        with restored.graph.as_default():
+            value = np.array([3, 4], np.float32)
+            variables[f"m/{name}"].load(value, restored.session)
+        y = restored["m"](x=np.array([10, 20], np.float32))["y"]
+        assert y.tolist() == [13, 24]
+        prefix = os.path.join(path, "variables", "variables")
+        restored["m"].save(prefix, overwrite=True)
+    with tf2.init_scope():
+        loaded = tf2.saved_model.load(path)
+        assert loaded.second.numpy().tolist() == [3, 4]
+        assert loaded.first.numpy().tolist() == [1, 1]
+        assert loaded.unused.numpy().tolist() == [7, 7, 7]
+
+
 @pytest.mark.parametrize("weights", ["raw", "ema"])
 def test_real_averages(weights):
     prefix = sample("mnist_ema", "mnist_model-64004.meta")[: -len(".meta")]

@@ -107,7 +107,7 @@ def test_what_is_not_needed_is_no_leftover_weight():
         "y",
     ]
     assert [finding.subject for finding in match.findings if finding.is_error] == ["z"]
-    assert match.not_needed == {"y": "y", "w/Adam": "w/Adam"}
+    assert match.copied == {"y": "y", "w/Adam": "w/Adam"}
 
 
 @pytest.mark.parametrize("prefix", ["", "s/"])
@@ -115,14 +115,14 @@ def test_what_is_not_needed_is_known_by_name_where_names_match(prefix):
     one = saved("a", keys=("x",), not_needed={"y": "b"})
     match = match_model(one, source(f"{prefix}a", f"{prefix}b"))
     assert not error_ids(match.findings)
-    assert match.not_needed == {"y": f"{prefix}b"}
+    assert match.copied == {"y": f"{prefix}b"}
 
 
 def test_what_is_not_needed_is_known_by_rules():
     one = saved("a", keys=("x",), not_needed={"y": "b"}, rules=(Rename("^old/", ""),))
     match = match_model(one, source("old/a", "old/b"))
     assert not error_ids(match.findings)
-    assert match.not_needed == {"y": "old/b"}
+    assert match.copied == {"y": "old/b"}
 
 
 def test_savers_that_disagree_refuse_a_variable():
@@ -188,10 +188,20 @@ def test_swapped_checkpoints_are_told_by_the_table():
     assert any("swapped" in hint for hint in hints)
 
 
-def test_not_needed_keys_are_in_the_plan():
+def test_what_is_copied_is_in_the_plan():
     one = saved("a", keys=("x",), not_needed={"y": "b"})
     plan = make_plan([PlanInput(one, source("x", "y"))])
-    assert plan["m"].not_needed == {"y": "y"}
+    assert plan["m"].copied == {"y": "y"}
+
+
+def test_an_object_graph_is_copied_where_the_files_restore_function_reads_it():
+    key = "_CHECKPOINTABLE_OBJECT_GRAPH"
+    one = saved("a", keys=("x",), saver_keys=("x", key))
+    graph = entry(key, [], "string")
+    assert match_model(one, source("x", graph)).copied == {key: key}
+    assert match_model(one, source("a", graph)).copied == {}
+    unread = dataclasses.replace(one, saver_keys=("x",))
+    assert match_model(unread, source("x", graph)).copied == {}
 
 
 def test_parts_of_variables_are_variables_of_the_table():
