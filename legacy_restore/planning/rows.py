@@ -111,6 +111,8 @@ class _Decision:
             return self._left("left-to-initializer", variable)
         lacking = self._choice.incomplete.get(variable.name)
         reason = self._suggester.suggest(variable)
+        if self._model.saver_keys and variable.name not in self._model.own_keys:
+            reason = "no Saver of the graph restores it"
         if lacking is not None:
             stored = stored_text(self._view.entries[lacking])
             reason = f"the checkpoint has {stored}"

@@ -1,6 +1,7 @@
 """The table of variables and keys that a saved graph's own Savers give."""
 
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -280,6 +281,25 @@ def test_real_files(parts, keys, objects, others):
     found = (len(table.keys), len(table.objects), len(table.unsaved(names)))
     assert found == (keys, objects, others)
     assert not table.conflicts
+
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "saved_graphs"
+
+
+@pytest.mark.parametrize("ending", ["", "_resource"])
+def test_graphs_of_genuine_tensorflow_1(ending):
+    def table(case):
+        path = GOLDEN / f"tf1_15_{case}{ending}" / "model.ckpt.meta"
+        return table_of(tf.MetaGraphDef.FromString(path.read_bytes()))
+
+    parts = table("partitioned").keys
+    assert parts["thirds/part_1"] == StoredAs("old/columns", "4 7 0,4:3,2")
+    assert parts["halves/part_1"] == StoredAs("old/rows", "2 4 1,1:0,4")
+    assert parts["bias"] == StoredAs("old/shift")
+    [held] = table("mutable_table").objects
+    assert held.rows == {"table-keys": "table-keys", "table-values": "table-values"}
+    unsaved = table("unsaved").unsaved(["weights", "calls", "scale", "shift"])
+    assert unsaved == {"calls", "scale", "shift"}
 
 
 def test_real_keys_that_are_no_names():

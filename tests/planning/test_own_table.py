@@ -99,6 +99,15 @@ def test_what_no_saver_restores_is_restored_where_the_checkpoint_has_it():
     assert not match.findings
 
 
+def test_what_no_saver_restores_and_nothing_initialises_is_missing():
+    one = saved("a", "step", keys=("a",), saver_keys=("a",))
+    match = match_model(one, source("a"))
+    [finding] = of_id(match.findings, "missing-key")
+    assert finding.subject == "m/step"
+    assert finding.message == "no Saver of the graph restores it"
+    assert error_ids(match.findings) == ["missing-key"]
+
+
 def test_what_is_not_needed_is_no_leftover_weight():
     one = saved("a", keys=("x",), not_needed={"y": "b", "w/Adam": "b/Adam"})
     match = match_model(one, source("x", "y", "w/Adam", "z"))
