@@ -35,7 +35,7 @@ from legacy_restore.importing.python_functions import (
     check_python_functions,
     python_calls,
 )
-from legacy_restore.importing.ref_to_resource import to_resource
+from legacy_restore.importing.ref_to_resource import to_resource, value_nodes
 from legacy_restore.importing.repairing import remaining_faults, repair
 from legacy_restore.importing.replacing import replace_operations
 from legacy_restore.importing.saved_graph import ImportOptions, Interface, SavedGraph
@@ -138,6 +138,7 @@ def prepare(
     findings += placed
     variables = left_in_graph(facts.variables, meta_graph)
     if options.variables == "resource":
+        interface = after_cuts(interface, value_nodes(meta_graph))
         meta_graph, found = to_resource(meta_graph, op_defs, variables)
         findings += found
         variables = find_variables(meta_graph, op_defs)
