@@ -9,13 +9,16 @@ from typing import Any, Callable
 
 
 def keep_only(elements: Any, is_kept: Callable[[Any], bool]) -> None:
-    """Removes the elements of a repeated field that are not to be kept, in place."""
-    flags = [is_kept(one) for one in elements]
-    end = len(flags)
-    while end:
-        begin = end - 1
-        while begin and flags[begin - 1] == flags[end - 1]:
-            begin -= 1
-        if not flags[end - 1]:
-            del elements[begin:end]
-        end = begin
+    """Removes the elements of a repeated field that are not to be kept, in place.
+
+    The others keep their order. What goes is sorted to the end and taken away at once:
+    deleted one by one, each would move all that are behind it.
+    """
+    goes = [not is_kept(one) for one in elements]
+    count = goes.count(True)
+    if not count:
+        return
+    following = iter(goes)
+    # Sorting is stable, and asks for the key of each element once, in their order.
+    elements.sort(key=lambda _: next(following))
+    del elements[len(goes) - count :]

@@ -12,6 +12,9 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 # kDataTypeRefOffset of tensorflow/core/framework/types.h: DT_FLOAT_REF is 101.
 _REF_OFFSET = 100
 
+# More than any operation takes or gives.
+_MAX_TENSORS = 1 << 20
+
 OUTPUT_SHAPES = "_output_shapes"
 """The attribute in which a graph keeps the shapes that were known when it was saved."""
 
@@ -62,6 +65,8 @@ def _argument(definition: Any, node: Any, defaults: Dict[str, Any]) -> Argument:
         dtype = value(definition.type_attr).type
     if definition.number_attr:
         count = value(definition.number_attr).i
+        # What a damaged file says is not allocated; TensorFlow will refuse the node.
+        count = count if count <= _MAX_TENSORS else 0
         return Argument(definition.name, [dtype] * count, True, is_ref)
     return Argument(definition.name, [dtype], False, is_ref)
 
