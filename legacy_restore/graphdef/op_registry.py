@@ -2,7 +2,9 @@
 
 ``tensorflow_ops.txt`` has the names that the genuine TensorFlow 0.12.1, 1.0.1, 1.15.5
 and 2.21 register, each in its build for CPUs, with the releases that have them; those
-of contrib end in ``-contrib``. ``tests/graphdef/write_op_registry.py`` wrote it.
+of contrib are followed by ``-contrib``, and those of 1.15.5 by the module below which
+their library is: ``1.15-contrib.boosted_trees``.
+``tests/graphdef/write_op_registry.py`` wrote it.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import enum
 import functools
 import pkgutil
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 _FILE = "tensorflow_ops.txt"
 _OF_CONTRIB = "-contrib"
+_MODULE = f"{_OF_CONTRIB}."
 
 
 class Origin(enum.Enum):
@@ -33,9 +36,21 @@ def origin_of(op: str) -> Origin:
     releases = _releases().get(op)
     if releases is None:
         return Origin.UNKNOWN
-    if all(release.endswith(_OF_CONTRIB) for release in releases):
+    if all(_OF_CONTRIB in release for release in releases):
         return Origin.CONTRIB
     return Origin.CORE
+
+
+def contrib_module_of(op: str) -> Optional[str]:
+    """Returns the module of contrib that has an operation, None if that is not known.
+
+    Such as ``tf.contrib.boosted_trees``, in TensorFlow 1.15.
+    """
+    for release in _releases().get(op, ()):
+        _, separator, module = release.partition(_MODULE)
+        if separator:
+            return f"tf.contrib.{module}"
+    return None
 
 
 @functools.lru_cache(maxsize=1)

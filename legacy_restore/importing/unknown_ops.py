@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
-from legacy_restore.graphdef.op_registry import Origin, origin_of
+from legacy_restore.graphdef.op_registry import Origin, contrib_module_of, origin_of
 from legacy_restore.importing.needed import nodes_for
 from legacy_restore.importing.nodes import (
     all_bodies,
@@ -149,7 +149,8 @@ def _origin(op: str, op_defs: OpDefs) -> str:
     if origin is Origin.CORE:
         return "an operation of another TensorFlow"
     if origin is Origin.CONTRIB:
-        return "an operation of tf.contrib in TensorFlow 1"
+        module = contrib_module_of(op) or "tf.contrib"
+        return f"an operation of {module} in TensorFlow 1"
     if op_defs.of_file(op) is None:
         return "of nobody's that is known: a library or a function that is not there"
     return "an operation of somebody's own library (.so)"

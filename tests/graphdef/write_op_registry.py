@@ -1,7 +1,8 @@
 """Writes the list of TensorFlow's own operations from genuine TensorFlows.
 
 ``legacy_restore/graphdef/tensorflow_ops.txt`` says of each operation in which releases
-it is registered. Nothing in it is edited by hand::
+it is registered, and of contrib's below which module their library is. Nothing in it is
+edited by hand::
 
     python write_op_registry.py list FOLDER            # under each TensorFlow
     python write_op_registry.py merge FOLDER TARGET    # under any Python 3
@@ -73,18 +74,23 @@ def write_list(folder):
     package = load_library.__file__
     for _ in ("load_library.py", "framework", "python"):
         package = os.path.dirname(package)
-    contrib = set()
+    contrib = {}
     for path in _files(os.path.join(package, "contrib"), "*.so"):
         try:
             module = load_library.load_op_library(path)
         except Exception as error:  # What a library raises differs by release.
             print("not loaded: %s: %s" % (path, error), file=sys.stderr)
             continue
-        contrib |= {op.name for op in module.OP_LIST.op}
-    core = _registered(package) - contrib
+        below = os.path.relpath(path, os.path.join(package, "contrib"))
+        for op in module.OP_LIST.op:
+            contrib[op.name] = below.split(os.sep)[0]
+    core = _registered(package) - set(contrib)
     release = ".".join(tf.__version__.split(".")[:2])
     lines = [name + "\t" + release for name in core]
-    lines += ["%s\t%s-%s" % (name, release, CONTRIB) for name in contrib]
+    lines += [
+        "%s\t%s-%s.%s" % (name, release, CONTRIB, module)
+        for name, module in contrib.items()
+    ]
     path = os.path.join(folder, release + ".txt")
     with io.open(path, "w", encoding="utf-8") as file:
         file.write("".join(line + "\n" for line in sorted(lines)))

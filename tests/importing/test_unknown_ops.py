@@ -1,5 +1,9 @@
+import os
+
+import pytest
+
 from legacy_restore.importing.needed import needed_for
-from legacy_restore.importing.op_defs import OpDefs
+from legacy_restore.importing.op_defs import OpDefs, registered
 from legacy_restore.importing.op_libraries import load_contrib, load_op_libraries
 from legacy_restore.importing.pruning import prune
 from legacy_restore.importing.saved_graph import Interface
@@ -94,6 +98,16 @@ def test_libraries_that_cannot_be_loaded_are_errors(tmp_path):
     assert not load_op_libraries([])
 
 
+@pytest.mark.skipif(not IS_TF1, reason="TensorFlow 1 brings libraries to load")
+def test_libraries_make_their_operations_known():
+    from tensorflow.contrib import resampler
+
+    folder = os.path.join(os.path.dirname(resampler.__file__), "python", "ops")
+    (name,) = [one for one in os.listdir(folder) if one.endswith(".so")]
+    assert not load_op_libraries([os.path.join(folder, name)])
+    assert registered("Resampler") is not None
+
+
 def test_operations_of_contrib_are_known_where_contrib_is():
     with tf.Graph().as_default() as graph:
         tf.constant(1.0, name="x")
@@ -104,4 +118,4 @@ def test_operations_of_contrib_are_known_where_contrib_is():
         [] if IS_TF1 else ["BucketizeWithInputBoundaries"]
     )
     if findings:
-        assert "tf.contrib" in findings[0].message
+        assert "tf.contrib.boosted_trees" in findings[0].message
