@@ -13,6 +13,8 @@ import dataclasses
 import os
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
+from google.protobuf import message as protobuf
+
 from legacy_restore.importing.asset_files import (
     as_absolute,
     file_beside,
@@ -181,21 +183,32 @@ def _declared(meta_graph: Any) -> Dict[str, str]:
     The name is empty where the file does not say it.
     """
     found: Dict[str, str] = {}
-    definition = type(tf.MetaGraphDef().asset_file_def.add())
-    listed = list(meta_graph.asset_file_def)
     collections = meta_graph.collection_def
+    listed = list(meta_graph.asset_file_def)
     for key in _DEFINITIONS:
         if key in collections:
-            # A session bundle's message has the same two fields under other names.
-            listed += [
-                definition.FromString(one.value)
-                for one in collections[key].any_list.value
-            ]
+            listed += _definitions(collections[key].any_list.value)
     for one in listed:
         found.setdefault(node_of(one.tensor_info.name), one.filename)
     if _TENSORS in collections:
         for name in collections[_TENSORS].node_list.value:
             found.setdefault(node_of(name), "")
+    return found
+
+
+def _definitions(values: Iterable[Any]) -> List[Any]:
+    """Decodes what a collection lists, but for what is no such message.
+
+    A session bundle's message has the same two fields under other names.
+    """
+    found = []
+    for value in values:
+        definition = tf.MetaGraphDef().asset_file_def.add()
+        try:
+            definition.ParseFromString(value.value)
+        except protobuf.DecodeError:
+            continue  # The constants alone tell of the file then.
+        found.append(definition)
     return found
 
 

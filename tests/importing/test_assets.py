@@ -123,6 +123,13 @@ def test_files_of_datasets_may_be_given_but_are_not_demanded(tmp_path):
     assert (paths, findings) == (["/old/a.txt", mine], ())
 
 
+def test_a_list_that_cannot_be_read_hides_no_constant():
+    meta_graph = of_paths("/old/vocab.txt")
+    listed = meta_graph.collection_def["saved_model_assets"].any_list.value
+    listed.add().value = b"\xff\xff"
+    assert paths_in(meta_graph) == ["/old/vocab.txt"]
+
+
 # Placing them.
 
 
