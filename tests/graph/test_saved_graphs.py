@@ -11,7 +11,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
-from legacy_restore.tf import tf
+from legacy_restore.tf import IS_TF1, tf
 from tests import saved_graphs
 from tests.graph import helpers
 from tests.saved_graphs import saved_case
@@ -84,6 +84,14 @@ def test_each_computes_what_it_did_twice_beside_another(name, built):
         out = restored["built"](x=np.eye(2, dtype=np.float32))
         np.testing.assert_array_equal(out["y"], weights)
         assert (out["entry"], out["size"]) == (8.0, 0)
+        restored.check().raise_if_failed()
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_each_can_be_imported_as_a_whole(name):
+    case = saved_case(name)
+    with lr.restore([model_of(case, "a", prune=False)]) as restored:
+        assert_equal(restored["a"](case.inputs), case.outputs)
         restored.check().raise_if_failed()
 
 
@@ -251,3 +259,64 @@ def test_ref_variables_can_become_resources(name):
         assert types == {"VarHandleOp"}
         for one in ("a", "b"):
             assert_equal(restored[one](case.inputs), case.outputs)
+
+
+def write_of_today(directory, words, numbers):
+    """Writes a SavedModel with tables of both kinds; returns what it computes."""
+    import tensorflow
+
+    lookup = tensorflow.lookup
+    vocabulary = directory / "vocab.txt"
+    directory.mkdir()
+    vocabulary.write_bytes(b"".join(word + b"\n" for word in words))
+
+    class Root(tensorflow.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = tensorflow.Variable(np.float32(numbers))
+            initializer = lookup.TextFileInitializer(
+                str(vocabulary),
+                tensorflow.string,
+                lookup.TextFileIndex.WHOLE_LINE,
+                tensorflow.int64,
+                lookup.TextFileIndex.LINE_NUMBER,
+            )
+            self.listed = lookup.StaticHashTable(initializer, 2)
+            self.counts = lookup.experimental.MutableHashTable(
+                tensorflow.string, tensorflow.int64, -1
+            )
+            self.counts.insert(words[:1], [numbers[0]])
+
+        @tensorflow.function
+        def __call__(self, words):
+            places = self.listed.lookup(words)
+            return {
+                "counts": self.counts.lookup(words),
+                "places": places,
+                "scores": tensorflow.gather(self.weights, places),
+            }
+
+    with tensorflow.init_scope():
+        root = Root()
+        spec = tensorflow.TensorSpec([None], tensorflow.string, name="words")
+        signature = root.__call__.get_concrete_function(spec)
+        tensorflow.saved_model.save(root, str(directory / "saved_model"), signature)
+        found = root(tensorflow.constant([b"red", b"green", b"blue"]))
+        return {key: value.numpy() for key, value in found.items()}
+
+
+@pytest.mark.skipif(IS_TF1, reason="writes with tf.saved_model.save of TensorFlow 2")
+def test_two_saved_models_of_today_with_tables_stay_apart(tmp_path):
+    first = write_of_today(tmp_path / "first", [b"red", b"green"], [3, 4, 5])
+    second = write_of_today(tmp_path / "second", [b"green", b"red"], [6, 7, 8])
+    models = [
+        lr.Model.from_saved_model(name, tmp_path / name / "saved_model")
+        for name in ("first", "second")
+    ]
+    with lr.restore(models) as restored:
+        for name, expected in (("first", first), ("second", second)):
+            found = restored[name](words=np.array([b"red", b"green", b"blue"]))
+            assert_equal(found, expected)
+        restored.check().raise_if_failed()
+    assert first["counts"].tolist() == [3, -1, -1]
+    assert second["counts"].tolist() == [-1, 6, -1]
