@@ -187,7 +187,8 @@ class _Savers:
             one = self._flow.steps.get(stack.pop())
             if one is None:
                 continue
-            is_text = one.node.attr["dtype"].type == tf.string.as_datatype_enum
+            dtype = one.node.attr["dtype"].type if "dtype" in one.node.attr else None
+            is_text = dtype == tf.string.as_datatype_enum
             if one.node.op in _PLACEHOLDERS or (not one.inputs and is_text):
                 found.add(one.name)
                 continue
