@@ -186,7 +186,7 @@ def _finding(one: Resource, first: Resource) -> Finding:
         str(one),
         message,
         model=one.model,
-        hint="give it no shared_name, or one of its own",
+        hint="give it a shared_name of its own" + ("" if one.function else ", or none"),
     )
 
 

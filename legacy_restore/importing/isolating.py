@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, Callable, Dict, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Tuple
 
 from legacy_restore.importing.nodes import all_bodies, node_of
 from legacy_restore.importing.op_defs import OpDefs
@@ -142,7 +142,7 @@ def _rename_nodes(function: Any, scope: str) -> None:
             results[key] = renamed(results[key])
 
 
-def _renamed_place(place: bytes, own: Any, scope: str) -> bytes:
+def _renamed_place(place: bytes, own: AbstractSet[str], scope: str) -> bytes:
     mark, at, name = place.partition(b"@")
     is_own = mark == b"loc:" and name.decode() in own
     return mark + at + scope.encode() + b"/" + name if is_own else place

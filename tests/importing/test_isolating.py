@@ -203,6 +203,30 @@ def test_stock_makes_one_of_what_has_no_name_in_functions(kind):
     assert run(imported(ours), ["m/out:0", "n/out:0"]) == [[1, 1]]
 
 
+def test_a_custom_gradient_is_none_of_another_process():
+    """Stock takes whatever this process has registered under the number."""
+
+    @tf.custom_gradient
+    def hundredfold(x):
+        return tf.identity(x), lambda dy: dy * 100
+
+    def build():
+        x = tf.placeholder_with_default(tf.constant(3.0), [], name="x")
+        tf.identity(hundredfold(x), name="out")
+
+    # As if it had been written elsewhere, with another function of that number.
+    meta_graph = saved(build)
+    for model, expected in ((meta_graph, 100.0), (prepared(meta_graph, "m"), None)):
+        graph = imported({"m": model})
+        ends = [graph.get_tensor_by_name(f"m/{one}:0") for one in ("out", "x")]
+        with graph.as_default():
+            if expected is None:
+                with pytest.raises(LookupError):
+                    tf.gradients(*ends)
+            else:
+                assert run(graph, tf.gradients(*ends)) == [[expected]]
+
+
 def loop(times):
     def build():
         x = tf.placeholder_with_default(tf.constant(2.0), [])
