@@ -105,12 +105,7 @@ def build_model(
         weights=model.weights,
         average_names=made.average_names,
         partial=dataclasses.replace(model.partial, remaps=row_maps.maps),
-        own_keys=made.own_keys,
-        own_label=made.own_label,
-        own_conflicts=made.own_conflicts,
-        unsaved=frozenset(made.initialised),
-        not_needed=made.not_needed,
-        saver_keys=made.saver_keys,
+        own=made.own,
         num_constants=made.num_constants,
     )
     _log.debug("built model %r: %d variables", model.name, len(owned))

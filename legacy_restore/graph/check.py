@@ -30,6 +30,8 @@ _log = logging.getLogger("legacy_restore")
 # large one alone, so that memory stays at one variable.
 _BATCH_BYTES = 16 << 20
 
+_OWN_WRITER = "an operation of the model's own writes it when a signature is called"
+
 
 def check_session(session: Any, plan: GraphPlan) -> CheckReport:
     """Compares all variables of a restored session with their checkpoints.
@@ -52,13 +54,26 @@ def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[Ch
         for name, found in _by_source(plan, own).items()
         for one in _check_against(session, plan.opened[name], owned, found)
     }
-    yield from (checked[row.variable.name] for row in own)
+    written = set(built.written)
+    for row in own:
+        is_written = any(
+            part.op.name in written for part in owned[row.variable.name].parts
+        )
+        one = checked[row.variable.name]
+        yield _with_writer(one) if is_written else one
     if not built.saveables:
         return
     with StoredTensors(plan.opened[model.name]) as stored:
         for saveable in dict.fromkeys(built.saveables.values()):
             saved = [rows[row.name] for row in saveable.rows]
             yield from check_saveable(session, stored, saveable, saved)
+
+
+def _with_writer(row: CheckRow) -> CheckRow:
+    """Says of a variable that changed who may have changed it, calling the model."""
+    if row.status is not CheckStatus.CHANGED or row.reason:
+        return row
+    return dataclasses.replace(row, reason=_OWN_WRITER)
 
 
 def _by_source(plan: GraphPlan, rows: Sequence[PlanRow]) -> Dict[str, List[PlanRow]]:

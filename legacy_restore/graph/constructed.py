@@ -7,6 +7,7 @@ from typing import Any, Mapping, Tuple
 
 from legacy_restore.graph.interface import Input
 from legacy_restore.graph.saveables import FoundSaveables
+from legacy_restore.planning.spec import OwnTable
 from legacy_restore.report.findings import Finding
 
 
@@ -38,15 +39,7 @@ class Constructed:
       average_names: Names of ``ExponentialMovingAverage`` objects.
       findings: What was found.
       signatures: Of a saved graph, what else may be called.
-      own_keys: Of a saved graph, the key that its file gives each variable, by the
-        variable's name in the graph.
-      own_label: Where those come from, in words.
-      own_conflicts: The keys of variables about which the file's Savers disagree.
-      initialised: Names of variables that no checkpoint has, as the file itself gives
-        them their values.
-      not_needed: Keys that variables of the file have which were not imported, each
-        with such a variable.
-      saver_keys: All keys that the file's own Saver reads.
+      own: Of a saved graph, what its file says about keys.
       written: Names of variables that the model's own operations may write, without
         being trained.
       num_constants: Of a saved graph, the number of its constants.
@@ -61,13 +54,6 @@ class Constructed:
     average_names: Tuple[str, ...]
     findings: Tuple[Finding, ...] = ()
     signatures: Mapping[str, BuiltSignature] = dataclasses.field(default_factory=dict)
-    own_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    own_label: str = ""
-    own_conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(
-        default_factory=dict
-    )
-    initialised: Tuple[str, ...] = ()
-    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    saver_keys: Tuple[str, ...] = ()
+    own: OwnTable = OwnTable()
     written: Tuple[str, ...] = ()
     num_constants: int = 0

@@ -9,7 +9,7 @@ sound (``tensorflow/python/framework/meta_graph.py``).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Mapping, Optional, TypeVar
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from legacy_restore import errors
 from legacy_restore.graph.collections import own_collections
@@ -30,7 +30,6 @@ from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.tf import get_from_proto_function, tf
 
-_T = TypeVar("_T")
 _OF_VARIABLES = "variables"
 
 
@@ -84,12 +83,7 @@ def construct_by_import(
         average_names=prepared.average_names,
         findings=(*prepared.findings, *findings),
         signatures=signatures,
-        own_keys=_in_scope(model.scope, prepared.own_keys),
-        own_label=prepared.own_label,
-        own_conflicts=_in_scope(model.scope, prepared.own_conflicts),
-        initialised=tuple(f"{model.scope}/{one}" for one in prepared.initialised),
-        not_needed=prepared.not_needed,
-        saver_keys=prepared.saver_keys,
+        own=prepared.own.in_scope(model.scope),
         written=tuple(f"{model.scope}/{name}" for name in prepared.written),
         num_constants=sum(one.type == "Const" for one in operations),
     )
@@ -143,10 +137,6 @@ def _objects(scope: str, definitions: Mapping[str, Any]) -> Dict[str, Any]:
         f"{scope}/{name}": from_proto(definition, import_scope=scope)
         for name, definition in definitions.items()
     }
-
-
-def _in_scope(scope: str, keys: Mapping[str, _T]) -> Dict[str, _T]:
-    return {f"{scope}/{name}": key for name, key in keys.items()}
 
 
 def _built(graph: Any, scope: str, signature: Signature) -> BuiltSignature:

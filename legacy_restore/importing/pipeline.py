@@ -7,7 +7,7 @@ tables, which averages it keeps. Only then is left out what the outputs do not n
 from __future__ import annotations
 
 import dataclasses
-from typing import AbstractSet, Any, Dict, FrozenSet, List, Mapping, Set, Tuple
+from typing import AbstractSet, Any, FrozenSet, List, Mapping, Set, Tuple
 
 from legacy_restore.importing.asset_readers import nodes_that_read_assets
 from legacy_restore.importing.assets import (
@@ -29,6 +29,7 @@ from legacy_restore.importing.needed_initializers import (
 )
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.importing.op_libraries import load_contrib, load_op_libraries
+from legacy_restore.importing.own_keys import objects_left, own_table
 from legacy_restore.importing.prepared import Prepared
 from legacy_restore.importing.pruning import Kept, after_cuts, needed_for, prune
 from legacy_restore.importing.python_functions import (
@@ -159,14 +160,11 @@ def prepare(
         meta_graph=meta_graph,
         interface=interface,
         definitions=definitions,
-        own_keys=_own_keys(definitions, meta_graph, facts.table),
-        own_label=facts.table.source,
-        own_conflicts=_own_conflicts(definitions, facts.table),
-        saved_objects=_objects_left(facts.table, meta_graph),
-        not_needed=_not_needed(facts.table, meta_graph),
-        saver_keys=facts.table.all_keys,
+        own=own_table(
+            facts.table, definitions, meta_graph, _initialised(facts, needed)
+        ),
+        saved_objects=objects_left(facts.table, meta_graph),
         initializers=needed.nodes,
-        initialised=_initialised(facts, needed, definitions),
         average_names=facts.average_names,
         python_calls=python_calls(meta_graph),
         written=written,
@@ -234,64 +232,19 @@ def _written(meta_graph: Any, op_defs: OpDefs, interface: Interface) -> Tuple[st
     return tuple(sorted(found))
 
 
-def _whole(name: str, definition: Any) -> str:
-    """What a plan calls a variable: a part of one by the name of the whole."""
-    return definition.save_slice_info_def.full_name or name
+def _initialised(facts: _Facts, needed: NeededInitializers) -> Set[str]:
+    """The variables that no checkpoint has, and the file itself initialises.
 
-
-def _own_keys(
-    definitions: Mapping[str, Any], meta_graph: Any, table: SaverTable
-) -> Dict[str, str]:
-    found = {
-        _whole(name, definition): table.keys[name].key
-        for name, definition in definitions.items()
-        if name in table.keys
-    }
-    for one in _objects_left(table, meta_graph):
-        found.update(one.rows)
-    return found
-
-
-def _own_conflicts(
-    definitions: Mapping[str, Any], table: SaverTable
-) -> Dict[str, Tuple[str, ...]]:
-    return {
-        _whole(name, definition): tuple(one.key for one in table.conflicts[name])
-        for name, definition in definitions.items()
-        if name in table.conflicts
-    }
-
-
-def _not_needed(table: SaverTable, meta_graph: Any) -> Dict[str, str]:
-    left = {node.name for node in meta_graph.graph_def.node}
-    taken = {one.key for name, one in table.keys.items() if name in left}
-    found = {
-        one.key: name
-        for name, one in table.keys.items()
-        if name not in left and one.key not in taken
-    }
-    for other in table.objects:
-        if other.node not in left:
-            found.update((key, other.node) for key in other.keys if key not in taken)
-    return found
-
-
-def _objects_left(table: SaverTable, meta_graph: Any) -> Tuple[Any, ...]:
-    left = {node.name for node in meta_graph.graph_def.node}
-    return tuple(one for one in table.objects if one.node in left)
-
-
-def _initialised(
-    facts: _Facts, needed: NeededInitializers, definitions: Mapping[str, Any]
-) -> Tuple[str, ...]:
-    """The variables that no checkpoint has, and the file itself initialises."""
-    names = set(definitions)
-    unsaved = names - facts.saved(names)
-    return tuple(
+    What no Saver reads need not be among them: a part of the model may come from
+    elsewhere, which only ``allow_missing`` tells.
+    """
+    unsaved = facts.table.unsaved(needed.assignments)
+    loaded = {
         name
-        for name in definitions
-        if name in unsaved and needed.assignments.get(name) in facts.initializers.parts
-    )
+        for name, assignment in needed.assignments.items()
+        if name in unsaved and assignment in facts.initializers.parts
+    }
+    return loaded | {one.name for one in facts.variables if one.is_local}
 
 
 def _of_model(findings: List[Finding], model: str) -> List[Finding]:

@@ -149,7 +149,7 @@ def _left(
         view.taken(table),
         view.spared(table),
         incomplete,
-        {key: model.not_needed[own] for own, key in not_needed.items()},
+        {key: model.own.not_needed[own] for own, key in not_needed.items()},
     )
 
 

@@ -48,11 +48,11 @@ def with_unsaved(model: ModelSpec, source: Source) -> ModelSpec:
       model: The model.
       source: What its checkpoint holds.
     """
-    if not model.unsaved:
+    if not model.own.initialised:
         return model
     variables = tuple(
         dataclasses.replace(one, is_local=True)
-        if one.name in model.unsaved and one.local_name not in source.entries
+        if one.name in model.own.initialised and one.local_name not in source.entries
         else one
         for one in model.variables
     )
@@ -73,20 +73,20 @@ def candidates_by_own_table(
       renamed: What its rules make of the keys.
       entries: What the checkpoint says about each tensor, by key.
     """
-    if not model.own_keys:
+    if not model.own.keys:
         return []
     table: Dict[str, str] = {}
     for variable in variables:
         key = renamed.key_of.get(variable.local_name, "")
         if not _is_ruled(model.rules, key):
-            is_unsaved = variable.name in model.unsaved
+            is_unsaved = variable.name in model.own.initialised
             name = variable.local_name if is_unsaved else ""
-            key = model.own_keys.get(variable.name, name)
+            key = model.own.keys.get(variable.name, name)
             if _is_ruled(model.rules, key):
                 continue  # The rules give it to another variable.
         if key in entries:
             table[variable.name] = key
-    label = f"the rules, else {model.own_label}" if model.rules else model.own_label
+    label = f"the rules, else {model.own.label}" if model.rules else model.own.label
     return [without_incomplete(Candidate(label, table), variables, entries)]
 
 
@@ -96,7 +96,7 @@ def saved_names(model: ModelSpec) -> Dict[str, str]:
     That is the one that its file gives it, so that the file's own Saver reads what was
     saved; else its name without the scope.
     """
-    return {**names_without_scope(model), **model.own_keys}
+    return {**names_without_scope(model), **model.own.keys}
 
 
 def not_needed_keys(
@@ -114,7 +114,7 @@ def not_needed_keys(
       The key in the checkpoint, by the one in the table of the model's file.
     """
     found = {}
-    for own, variable in model.not_needed.items():
+    for own, variable in model.own.not_needed.items():
         moved = f"{prefix}/{variable}" if prefix else variable
         for key in (own, renamed.key_of.get(variable, moved), moved):
             if key in source.entries:
@@ -138,8 +138,8 @@ def copied_keys(
       not_needed: What ``not_needed_keys`` returned.
     """
     found = dict(not_needed)
-    is_read = OBJECT_GRAPH_KEY in model.saver_keys
-    if is_read and all(key in source.entries for key in model.saver_keys):
+    is_read = OBJECT_GRAPH_KEY in model.own.saver_keys
+    if is_read and all(key in source.entries for key in model.own.saver_keys):
         found[OBJECT_GRAPH_KEY] = OBJECT_GRAPH_KEY
     return found
 
@@ -155,7 +155,7 @@ def conflict_findings(model: ModelSpec, rows: Sequence[PlanRow]) -> List[Finding
     """
     findings = []
     for row in rows:
-        keys = model.own_conflicts.get(row.variable.name, ())
+        keys = model.own.conflicts.get(row.variable.name, ())
         if not keys or row.action not in (Action.RESTORE, Action.REFUSE):
             continue
         if row.key is not None and _is_ruled(model.rules, row.key):
@@ -187,14 +187,14 @@ def with_graph_findings(
       findings: What matching found.
     """
     found = list(findings)
-    lacking = [key for key in model.saver_keys if key not in source.entries]
-    others = _others(model.saver_keys, source)
-    if not model.saver_keys or not (lacking or others):
+    lacking = [key for key in model.own.saver_keys if key not in source.entries]
+    others = _others(model.own.saver_keys, source)
+    if not model.own.saver_keys or not (lacking or others):
         return found
-    there = len(model.saver_keys) - len(lacking)
+    there = len(model.own.saver_keys) - len(lacking)
+    keys = count_text(len(model.own.saver_keys), "key")
     message = (
-        f"the checkpoint has {there} of the {count_text(len(model.saver_keys), 'key')} "
-        "that the graph's own Saver reads"
+        f"the checkpoint has {there} of the {keys} that the graph's own Saver reads"
     )
     if lacking:
         message += f", not {cut_names(lacking, 2)}"

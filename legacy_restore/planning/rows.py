@@ -66,7 +66,7 @@ class _Decision:
         """Returns what becomes of a variable, and notes what is to be said of it."""
         key = self._choice.table.get(variable.name)
         if variable.is_local:
-            is_unsaved = variable.name in self._model.unsaved
+            is_unsaved = variable.name in self._model.own.initialised
             kind = "unsaved-variable" if is_unsaved else "local-variable"
             return self._left(kind, variable)
         if variable.name in self._torn:
@@ -111,7 +111,7 @@ class _Decision:
             return self._left("left-to-initializer", variable)
         lacking = self._choice.incomplete.get(variable.name)
         reason = self._suggester.suggest(variable)
-        if self._model.saver_keys and variable.name not in self._model.own_keys:
+        if self._model.own.saver_keys and variable.name not in self._model.own.keys:
             reason = "no Saver of the graph restores it"
         if lacking is not None:
             stored = stored_text(self._view.entries[lacking])

@@ -97,6 +97,44 @@ class VariableSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class OwnTable:
+    """What the file of a saved graph says about the keys of its variables.
+
+    Attributes:
+      keys: The key that it gives each variable, by the variable's name.
+      label: Where those come from, in words.
+      conflicts: The keys of each variable about which the file's Savers disagree.
+      initialised: The names of the variables that no checkpoint has: local ones, and
+        those which the file itself gives a value when it is loaded.
+      not_needed: The keys that it gives variables which were left out of the graph,
+        each with the name of such a variable.
+      saver_keys: All keys that the file's own Saver reads.
+    """
+
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    label: str = "the file's own table"
+    conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    initialised: FrozenSet[str] = frozenset()
+    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    saver_keys: Tuple[str, ...] = ()
+
+    def in_scope(self, scope: str) -> OwnTable:
+        """Returns the same with the names of variables in a scope.
+
+        Args:
+          scope: The scope that the graph was imported into.
+        """
+        return dataclasses.replace(
+            self,
+            keys={f"{scope}/{name}": key for name, key in self.keys.items()},
+            conflicts={
+                f"{scope}/{name}": keys for name, keys in self.conflicts.items()
+            },
+            initialised=frozenset(f"{scope}/{name}" for name in self.initialised),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelSpec:
     """A model whose graph is built.
 
@@ -116,14 +154,7 @@ class ModelSpec:
       owned_elsewhere: Those of them that come from a model that was named: what this
         model's checkpoint has of them need not even fit.
       partial: What of the model is restored, and what may be made of other tensors.
-      own_keys: Of a saved graph, the key that its file gives each variable, by the
-        variable's name.
-      own_label: Where those come from, in words.
-      own_conflicts: The keys of each variable about which the file's Savers disagree.
-      unsaved: The names of the variables that no Saver of the file restores.
-      not_needed: The keys that the file gives variables which were left out of the
-        graph, each with the name of the variable.
-      saver_keys: All keys that the file's own Saver reads.
+      own: Of a saved graph, what its file says about keys.
       num_constants: Of a saved graph, the number of its constants.
     """
 
@@ -138,14 +169,7 @@ class ModelSpec:
     shared: FrozenSet[str] = frozenset()
     owned_elsewhere: FrozenSet[str] = frozenset()
     partial: Partial = Partial()
-    own_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    own_label: str = "the file's own table"
-    own_conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(
-        default_factory=dict
-    )
-    unsaved: FrozenSet[str] = frozenset()
-    not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    saver_keys: Tuple[str, ...] = ()
+    own: OwnTable = OwnTable()
     num_constants: int = 0
 
 

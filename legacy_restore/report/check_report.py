@@ -37,7 +37,7 @@ class CheckRow:
       variable: Name of the variable's operation.
       key: The checkpoint key it was restored from; empty when there is none.
       status: The verdict.
-      reason: Why it is unproved, else empty.
+      reason: Why it is unproved, or what may have changed it; else empty.
     """
 
     model: str

@@ -9,15 +9,20 @@ from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.matching import explained_by, match_model
 from legacy_restore.planning.own_table import saved_names
 from legacy_restore.planning.plan import Action
+from legacy_restore.planning.spec import OwnTable
 from tests.planning.specs import entry, error_ids, ids, model, of_id, source, variable
 
 EMA = "ExponentialMovingAverage"
 
 
+TABLE = ("conflicts", "initialised", "not_needed", "saver_keys")
+
+
 def saved(*names, keys=(), **more):
     """A model of a saved graph whose Saver gives its variables keys."""
+    table = {name: more.pop(name) for name in TABLE if name in more}
     own = {f"m/{name}": key for name, key in zip(names, keys)}
-    return model(*names, own_keys=own, **more)
+    return model(*names, own=OwnTable(keys=own, **table), **more)
 
 
 def keys_of(match):
@@ -36,7 +41,7 @@ def test_the_table_is_taken_where_names_explain_the_model_too():
     match = match_model(crossed, source("a", "b"))
     assert keys_of(match) == {"a": "b", "b": "a"}
     assert not error_ids(match.findings)
-    without = dataclasses.replace(crossed, own_keys={})
+    without = dataclasses.replace(crossed, own=OwnTable())
     assert keys_of(match_model(without, source("a", "b"))) == {"a": "a", "b": "b"}
 
 
@@ -86,14 +91,14 @@ def test_averages_are_found_below_the_keys_of_the_table():
 
 
 def test_what_no_saver_restores_is_initialised():
-    one = saved("a", "step", keys=("a",), unsaved=frozenset(["m/step"]))
+    one = saved("a", "step", keys=("a",), initialised=frozenset(["m/step"]))
     match = match_model(one, source("a"))
     assert [row.action for row in match.rows] == [Action.RESTORE, Action.INITIALIZE]
     assert ids(match.findings) == ["unsaved-variable"]
 
 
 def test_what_no_saver_restores_is_restored_where_the_checkpoint_has_it():
-    one = saved("a", "step", keys=("x",), unsaved=frozenset(["m/step"]))
+    one = saved("a", "step", keys=("x",), initialised=frozenset(["m/step"]))
     match = match_model(one, source("x", "step"))
     assert keys_of(match) == {"a": "x", "step": "step"}
     assert not match.findings
@@ -136,7 +141,7 @@ def test_what_is_not_needed_is_known_by_rules():
 
 def test_savers_that_disagree_refuse_a_variable():
     conflicts = {"m/a": ("x", "pre/x")}
-    one = saved("a", "b", keys=("x", "y"), own_conflicts=conflicts)
+    one = saved("a", "b", keys=("x", "y"), conflicts=conflicts)
     match = match_model(one, source("x", "y"))
     assert error_ids(match.findings) == ["saver-conflict"]
     [finding] = of_id(match.findings, "saver-conflict")
@@ -149,7 +154,7 @@ def test_a_rule_says_which_saver_is_meant(key):
     one = saved(
         "a",
         keys=("x",),
-        own_conflicts=conflicts,
+        conflicts=conflicts,
         rules=(Rename(f"^{key}$", "a"),),
         allow_unused=("x|pre/x",),
     )
@@ -209,10 +214,10 @@ def test_an_object_graph_is_copied_where_the_files_restore_function_reads_it():
     graph = entry(key, [], "string")
     assert match_model(one, source("x", graph)).copied == {key: key}
     assert match_model(one, source("a", graph)).copied == {}
-    unread = dataclasses.replace(one, saver_keys=("x",))
+    unread = saved("a", keys=("x",), saver_keys=("x",))
     assert match_model(unread, source("x", graph)).copied == {}
 
 
 def test_parts_of_variables_are_variables_of_the_table():
-    one = model(variable("w", [4]), own_keys={"m/w": "k"})
+    one = model(variable("w", [4]), own=OwnTable(keys={"m/w": "k"}))
     assert keys_of(match_model(one, source(entry("k", [4])))) == {"w": "k"}

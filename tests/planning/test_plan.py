@@ -50,6 +50,7 @@ GOLDEN = {
         "restored_parameters": 6,
         "shared_variables": 0,
         "shared_parameters": 0,
+        "constants": 0,
     },
     "models": [
         {
@@ -66,6 +67,7 @@ GOLDEN = {
                 "restored_parameters": 6,
                 "shared_variables": 0,
                 "shared_parameters": 0,
+                "constants": 0,
             },
             "rows": [
                 {
@@ -106,6 +108,7 @@ GOLDEN = {
                 "restored_parameters": 0,
                 "shared_variables": 0,
                 "shared_parameters": 0,
+                "constants": 0,
             },
             "rows": [
                 {
