@@ -194,7 +194,8 @@ def test_each_missing_file_is_said_once(tmp_path):
 )
 def test_a_name_in_the_file_does_not_lead_out(tmp_path, name):
     secret = write(tmp_path / "secret.txt")
-    write(tmp_path / "model" / "assets" / "a" / "x")
+    # The end of the path in the constant would be found.
+    write(tmp_path / "model" / "assets" / "vocab.txt")
     meta_graph = of_paths("vocab.txt")
     asset = meta_graph.asset_file_def.add()
     (placed,) = find_assets(saved(meta_graph))

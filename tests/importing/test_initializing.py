@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from legacy_restore.importing.calls import calls_of
 from legacy_restore.importing.initializing import find_initializers
 from legacy_restore.importing.needed_initializers import initializers_of
 from legacy_restore.tf import IS_TF1, tf
@@ -114,6 +115,36 @@ def test_functions_are_looked_into():
     # The variable that holds the path of the asset; the weights have no initialiser.
     assert found.assignments == {"Variable": "Variable/Assign"}
     assert found.feeds["StatefulPartitionedCall"] == ("asset_path_initializer",)
+
+
+def test_the_signature_of_the_init_operation_is_enough():
+    meta_graph = read(saved_case("objects").graph_file)
+    meta_graph.collection_def.clear()
+    assert found_in(meta_graph).loading == ("NoOp",)
+
+
+def test_what_runs_at_loading_goes_before_what_training_ran():
+    with new_graph() as graph:
+        table, _ = constant_table("table")
+        at_loading = tf.raw_ops.LookupTableImportV2(
+            table_handle=table.resource_handle,
+            keys=np.int64([5]),
+            values=np.int64([6]),
+            name="at_loading",
+        )
+        meta_graph = exported(graph, saved_model_main_op=[at_loading])
+    assert list(found_in(meta_graph).tables.values()) == [("at_loading",)]
+
+
+def test_a_branch_gives_its_functions_what_comes_after_the_condition():
+    node = tf.NodeDef(name="n", op="If", input=["condition", "x", "^before"])
+    node.attr["then_branch"].func.name = "then"
+    node.attr["else_branch"].func.name = "otherwise"
+    calls = calls_of(node, {"then", "otherwise"})
+    assert [(one.function, one.inputs) for one in calls] == [
+        ("otherwise", ("x",)),
+        ("then", ("x",)),
+    ]
 
 
 def with_function(meta_graph, also):
