@@ -11,7 +11,7 @@ needs is sound: a session leaves it out as well.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Set, Tuple
+from typing import AbstractSet, Any, List, Mapping, Set, Tuple
 
 from legacy_restore.importing.message_lists import keep_only
 from legacy_restore.importing.nodes import node_of
@@ -24,10 +24,19 @@ COND_CONTEXTS = "cond_context"
 """The key of the collection of conditions."""
 
 
-def pivots_needed(meta_graph: Any, kept: AbstractSet[str]) -> Set[str]:
-    """Returns the nodes without which contexts of nodes that are kept are lost.
+def needed_by_contexts(
+    meta_graph: Any, nodes: Mapping[str, Any], kept: AbstractSet[str]
+) -> Set[str]:
+    """Returns the nodes that gradients through what is kept need.
 
-    An output may not need the pivot of a branch out of which it comes; gradients do.
+    An output may not need the pivot of a branch out of which it comes. Nor does it need
+    the exits of all variables of a loop; but ``tf.gradients`` goes into a loop through
+    its exits, and of a variable without one it says that nothing depends on it.
+
+    Args:
+      meta_graph: The ``MetaGraphDef``.
+      nodes: Its nodes, by name.
+      kept: The names of those that are kept.
     """
     found: Set[str] = set()
     for key, message_class in (
@@ -41,15 +50,18 @@ def pivots_needed(meta_graph: Any, kept: AbstractSet[str]) -> Set[str]:
                 context = message_class.FromString(data)
             except DecodeError:
                 continue
-            _add_pivots(context, kept, found)
-    return found
+            _add_needed(context, nodes, kept, found)
+    return found & nodes.keys()
 
 
-def _add_pivots(context: Any, kept: AbstractSet[str], found: Set[str]) -> bool:
+def _add_needed(
+    context: Any, nodes: Mapping[str, Any], kept: AbstractSet[str], found: Set[str]
+) -> bool:
     """Adds those of a context and of contexts in it; returns whether it is needed."""
     nested = [one for one in context.nested_contexts if one.WhichOneof("ctxt")]
     inner = [
-        _add_pivots(getattr(one, one.WhichOneof("ctxt")), kept, found) for one in nested
+        _add_needed(getattr(one, one.WhichOneof("ctxt")), nodes, kept, found)
+        for one in nested
     ]
     values = context.values_def
     is_needed = any(inner) or any(
@@ -58,7 +70,22 @@ def _add_pivots(context: Any, kept: AbstractSet[str], found: Set[str]) -> bool:
     )
     if is_needed:
         found.update(node_of(one) for one in _pivots(context))
+        found.update(_exits_of(context, nodes, kept))
     return is_needed
+
+
+def _exits_of(
+    context: Any, nodes: Mapping[str, Any], kept: AbstractSet[str]
+) -> List[str]:
+    """The exits of a loop's variables that are kept."""
+    if context.DESCRIPTOR.name != "WhileContextDef":
+        return []
+    exits = [node_of(one) for one in context.loop_exit_names]
+    return [
+        name
+        for name in exits
+        if name in nodes and any(node_of(one) in kept for one in nodes[name].input)
+    ]
 
 
 def cut_context(context: Any, present: AbstractSet[str]) -> bool:

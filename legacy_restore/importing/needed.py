@@ -22,7 +22,7 @@ from typing import (
     Tuple,
 )
 
-from legacy_restore.importing.contexts import pivots_needed
+from legacy_restore.importing.contexts import needed_by_contexts
 from legacy_restore.importing.nodes import (
     is_control,
     node_of,
@@ -151,10 +151,10 @@ def with_contexts(
     """Returns nodes with what the loops and conditions around them need."""
     found = set(kept)
     while True:
-        pivots = pivots_needed(meta_graph, found) & nodes.keys()
-        if pivots <= found:
+        needed = needed_by_contexts(meta_graph, nodes, found)
+        if needed <= found:
             return found
-        found |= closure(nodes, pivots, cut)
+        found |= closure(nodes, needed, cut)
 
 
 def _has_default(nodes: Mapping[str, Any], tensor: str) -> bool:

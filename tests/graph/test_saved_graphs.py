@@ -320,3 +320,29 @@ def test_two_saved_models_of_today_with_tables_stay_apart(tmp_path):
         restored.check().raise_if_failed()
     assert first["counts"].tolist() == [3, -1, -1]
     assert second["counts"].tolist() == [-1, 6, -1]
+
+
+def _gradients(name, **options):
+    """The gradients of what a case computes, by its variables."""
+    case = saved_case(name)
+    output = sorted(set(case.described["outputs"]) - {"gradient"})[0]
+    with lr.restore([model_of(case, "m", **options)]) as restored:
+        model = restored["m"]
+        trainable = restored.graph.get_collection("trainable_variables")
+        with restored.graph.as_default():
+            found = tf.gradients(model.outputs[output], trainable)
+            assert None not in found
+            dense = [tf.convert_to_tensor(one) for one in found]
+        feeds = {model.inputs[key]: value for key, value in case.inputs.items()}
+        values = restored.session.run(dense, feeds)
+    return {one.op.name: value for one, value in zip(trainable, values)}
+
+
+@pytest.mark.parametrize(
+    "name", ["while", "while_resource", "cond", "rnn", "rnn_resource"]
+)
+def test_gradients_go_through_loops_of_which_the_outputs_need_a_part(name):
+    pruned, whole = _gradients(name), _gradients(name, prune=False)
+    assert set(pruned) == set(whole)
+    for variable, value in whole.items():
+        np.testing.assert_allclose(pruned[variable], value, rtol=1e-6)
