@@ -270,6 +270,28 @@ def test_a_session_bundle():
         assert_all_equal(restored)
 
 
+def test_a_session_bundle_without_signatures():
+    directory = sample(_SERVING, "bad_half_plus_two", _NUMBER)
+    model = lr.Model.from_saved_model("m", directory, outputs={"y": "Add"})
+    with lr.restore([model]) as restored:
+        (key,) = restored["m"].inputs
+        assert_close(restored["m"]({key: np.float32(4)})["y"], 4)
+        assert_all_equal(restored)
+
+
+def test_the_training_graph_of_an_estimator():
+    model = from_meta(
+        "m",
+        "taxi_estimator",
+        "model.ckpt-10000",
+        outputs={"likely": "head/predictions/probabilities"},
+    )
+    # What it computes comes out of a queue that nothing fills: it is not called.
+    with lr.restore([model]) as restored:
+        assert dict(restored["m"].inputs) == {}
+        assert_all_equal(restored)
+
+
 def test_two_hub_modules_of_one_architecture():
     names = ("DM21", "DM21m")
     models = [lr.Model.from_saved_model(name, sample("dm21", name)) for name in names]
