@@ -143,8 +143,12 @@ def place_assets(
     given: Mapping[str, str],
     directory: str,
     model: Optional[str] = None,
+    trust: bool = False,
 ) -> Tuple[Any, Tuple[Finding, ...]]:
     """Writes the paths of the files that are there into the graph.
+
+    A file elsewhere is read if the caller names it: what stands in a graph may be the
+    path of any file of this machine.
 
     Args:
       meta_graph: The ``MetaGraphDef``, as far as it is kept.
@@ -153,6 +157,7 @@ def place_assets(
         that stand in the graph. They go before what lies beside it.
       directory: The directory of the graph.
       model: What findings call the model.
+      trust: Takes the absolute paths in the graph, where nothing lies beside it.
     """
     findings = _unused(assets, given, model)
     matched = _matched(assets, given)
@@ -169,6 +174,9 @@ def place_assets(
         if not asset.is_required and asset not in matched:
             continue
         path = _found(asset, matched.get(asset), directory)
+        if path is None and _is_elsewhere(asset, matched.get(asset)):
+            # Of what is not declared, trust decides elsewhere; the path stays as it is.
+            path = asset.path if trust or not asset.is_declared else None
         if path is not None:
             _write(node, asset.element, path)
         else:
@@ -288,17 +296,22 @@ def _found(asset: Asset, given: Optional[str], directory: str) -> Optional[str]:
         return as_absolute(given) if is_there(given) else None
     if not stays_inside(asset.name):
         return None
-    beside = file_beside(directory, asset.names_beside)
-    if beside is not None:
-        return beside
-    # Of what is not declared, trust decides elsewhere; the path stays as it is.
-    return asset.path if os.path.isabs(asset.path) and is_there(asset.path) else None
+    return file_beside(directory, asset.names_beside)
+
+
+def _is_elsewhere(asset: Asset, given: Optional[str]) -> bool:
+    """Whether the path in the graph is that of a file on this machine."""
+    if given is not None or not stays_inside(asset.name) or "\0" in asset.path:
+        return False
+    return os.path.isabs(asset.path) and is_there(asset.path)
 
 
 def _missing(
     asset: Asset, given: Optional[str], directory: str, model: Optional[str]
 ) -> Finding:
     hint = f'assets={{"{asset.name}": "..."}} names the file'
+    if _is_elsewhere(asset, given):
+        hint = f"assets={{{asset.name!r}: {asset.path!r}}}, if the model may read it"
     if given is not None:
         message = f"there is no file {given}"
     elif not stays_inside(asset.name):
@@ -306,7 +319,9 @@ def _missing(
     else:
         where = ", ".join(places_beside(directory))
         message = f"it is not in {where}"
-        if os.path.isabs(asset.path):
+        if _is_elsewhere(asset, given):
+            message += f"; the graph names {asset.path}, which is there"
+        elif os.path.isabs(asset.path):
             message += f", and {asset.path} is not there either"
     return Finding(KINDS["asset-missing"], asset.name, message, model=model, hint=hint)
 

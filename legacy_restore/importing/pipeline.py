@@ -134,7 +134,12 @@ def prepare(
         meta_graph = prune(meta_graph, kept.nodes | needed.keep, kept.cuts)
         interface = after_cuts(interface, kept.cuts)
     meta_graph, placed = place_assets(
-        meta_graph, facts.assets, options.assets, saved.directory, model
+        meta_graph,
+        facts.assets,
+        options.assets,
+        saved.directory,
+        model,
+        options.trust,
     )
     findings += placed
     variables = left_in_graph(facts.variables, meta_graph)

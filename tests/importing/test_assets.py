@@ -53,10 +53,12 @@ def paths_in(meta_graph):
     return [one.path for one in find_assets(saved(meta_graph))]
 
 
-def place(meta_graph, given, directory):
+def place(meta_graph, given, directory, **trust):
     """Places all assets; returns the paths that are in the graph then, and findings."""
     assets = find_assets(saved(meta_graph))
-    after, findings = place_assets(meta_graph, assets, given, str(directory), "m")
+    after, findings = place_assets(
+        meta_graph, assets, given, str(directory), "m", **trust
+    )
     assert after is meta_graph
     assert all(one.model == "m" for one in findings)
     return paths_in(meta_graph), findings
@@ -163,9 +165,14 @@ def test_what_is_given_goes_before_what_is_there(tmp_path, key):
     assert place(of_paths("/old/vocab.txt"), {key: mine}, tmp_path) == ([mine], ())
 
 
-def test_the_old_path_is_good_if_it_is_declared_and_there(tmp_path):
+def test_a_file_elsewhere_is_read_if_the_caller_names_it_or_trusts(tmp_path):
     old = write(tmp_path / "old" / "vocab.txt")
-    assert place(of_paths(old), {}, tmp_path / "new") == ([old], ())
+    paths, (finding,) = place(of_paths(old), {}, tmp_path / "new")
+    assert (paths, finding.id) == ([old], "asset-missing")
+    assert finding.message.endswith(f"the graph names {old}, which is there")
+    assert finding.hint.startswith(f"assets={{'vocab.txt': {old!r}}}")
+    assert place(of_paths(old), {"vocab.txt": old}, tmp_path / "new") == ([old], ())
+    assert place(of_paths(old), {}, tmp_path / "new", trust=True) == ([old], ())
 
 
 def test_a_file_that_is_nowhere_is_missed(tmp_path):
