@@ -9,8 +9,9 @@ are those that TensorFlow registers itself.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
+from legacy_restore.checkpoint.wire import FormatError, read_fields
 from legacy_restore.importing.contexts import COND_CONTEXTS, WHILE_CONTEXTS
 from legacy_restore.tf import (
     CondContextDef,
@@ -41,6 +42,10 @@ _TYPES: Mapping[str, Any] = {
 }
 
 
+# Fields of ``VariableDef`` that are texts; a variable has the first two.
+_TEXTS = frozenset([1, 2, 3, 6])
+
+
 def message_type(key: str) -> Optional[Any]:
     """Returns the type of the messages in a collection of bytes, None if unknown."""
     return _TYPES.get(key)
@@ -62,10 +67,27 @@ def as_variable(data: bytes) -> Optional[Any]:
     Bytes of another kind may parse too, but hardly with both of the names in it that
     each variable has.
     """
-    found = parse(VariableDef, data)
-    if found is None or not found.variable_name or not found.initializer_name:
-        return None
-    return found
+    # Protocol buffers write to stderr that a text is no UTF-8 before they fail.
+    return parse(VariableDef, data) if _may_be_variable(data) else None
+
+
+def variable_in(key: str, data: bytes) -> Optional[Any]:
+    """Returns the ``VariableDef`` that an entry of a collection is, or None."""
+    kind = message_type(key)
+    if kind is VariableDef:
+        return parse(VariableDef, data)
+    return as_variable(data) if kind is None else None
+
+
+def _may_be_variable(data: bytes) -> bool:
+    texts: Dict[int, str] = {}
+    try:
+        for field in read_fields(data):
+            if field.number in _TEXTS:
+                texts[field.number] = field.as_bytes().decode("utf-8")
+    except (FormatError, UnicodeDecodeError):
+        return False
+    return bool(texts.get(1) and texts.get(2))
 
 
 def is_text(data: bytes) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-from legacy_restore.importing.collections import as_variable, message_type, parse
+from legacy_restore.importing.collections import variable_in
 from legacy_restore.importing.nodes import (
     consumers_of,
     is_control,
@@ -37,7 +37,7 @@ from legacy_restore.importing.tensor_types import (
 )
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
-from legacy_restore.tf import VariableDef, tf
+from legacy_restore.tf import tf
 
 _REF_VARIABLES = ("Variable", "VariableV2")
 _READ = "Read/ReadVariableOp"
@@ -127,13 +127,6 @@ def _read_name(variable: str, names: Iterable[str]) -> str:
         number += 1
         found = f"{wanted}_{number}"
     return found
-
-
-def _definition(key: str, data: bytes) -> Optional[Any]:
-    kind = message_type(key)
-    if kind is VariableDef:
-        return parse(VariableDef, data)
-    return as_variable(data) if kind is None else None
 
 
 def _edges(variable: str, consumer: Any, op_def: Optional[Any]) -> List[_Edge]:
@@ -265,7 +258,7 @@ def _convert_definitions(
     for key, collection in meta_graph.collection_def.items():
         values = collection.bytes_list.value
         for number, data in enumerate(values):
-            definition = _definition(key, data)
+            definition = variable_in(key, data)
             if definition is None:
                 continue
             name = node_of(definition.variable_name)

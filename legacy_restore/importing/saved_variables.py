@@ -12,6 +12,7 @@ import dataclasses
 import re
 from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 
+from legacy_restore.importing.collections import variable_in
 from legacy_restore.importing.nodes import (
     consumers_of,
     is_control,
@@ -245,8 +246,9 @@ class _Listed:
         self.collections: Dict[str, Set[str]] = {}
         for key in sorted(meta_graph.collection_def):
             collection = meta_graph.collection_def[key]
-            for definition in _definitions(collection.bytes_list.value):
-                name = node_of(definition.variable_name)
+            for data in collection.bytes_list.value:
+                definition = variable_in(key, data)
+                name = "" if definition is None else node_of(definition.variable_name)
                 if name in names:
                     self.definitions.setdefault(name, definition)
                     self.collections.setdefault(name, set()).add(key)
@@ -254,20 +256,6 @@ class _Listed:
                 name = node_of(text)
                 if name in names:
                     self.collections.setdefault(name, set()).add(key)
-
-
-def _definitions(values: Iterable[bytes]) -> Iterable[Any]:
-    """The ``VariableDef`` messages among what a collection holds.
-
-    Other messages may be decoded as one too; those name no variable.
-    """
-    for value in values:
-        definition = VariableDef()
-        try:
-            definition.ParseFromString(value)
-        except Exception:  # DecodeError, which protobuf has in several places.
-            continue
-        yield definition
 
 
 def _variable(

@@ -42,8 +42,9 @@ def _grouped(findings: Sequence[Finding], room: int) -> List[str]:
     groups: Dict[str, List[Finding]] = {}
     for finding in findings:
         groups.setdefault(finding.kind.title, []).append(finding)
+    with_model = _are_several(findings)
     blocks = [
-        (_INDENT + title, finding_lines(found, _INDENT * 2))
+        (_INDENT + title, _lines(found, _INDENT * 2, with_model))
         for title, found in groups.items()
     ]
     if 2 * len(blocks) > room:  # Not even one line for each: headings with counts.
@@ -68,8 +69,16 @@ def _shares(wanted: Sequence[int], room: int) -> List[int]:
 
 def finding_lines(findings: Sequence[Finding], indent: str) -> List[str]:
     """Returns one aligned line for each finding."""
-    models = {finding.model for finding in findings}
-    rows = [_cells(finding, with_model=len(models) > 1) for finding in findings]
+    return _lines(findings, indent, _are_several(findings))
+
+
+def _are_several(findings: Sequence[Finding]) -> bool:
+    """Whether lines have to say whose they are."""
+    return len({finding.model for finding in findings}) > 1
+
+
+def _lines(findings: Sequence[Finding], indent: str, with_model: bool) -> List[str]:
+    rows = [_cells(finding, with_model) for finding in findings]
     return align(rows, indent) if rows else []
 
 

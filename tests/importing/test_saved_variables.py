@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from legacy_restore.importing.collections import variable_in
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.importing.saved_variables import (
     added_nodes,
@@ -162,3 +163,20 @@ def test_a_real_node_list_of_local_variables():
     found = variables_of(meta_graph_of("iris_partitioned", "model.ckpt-6001.meta"))
     local = [one.name for one in found.values() if one.is_local]
     assert len(local) == 8 and all(name.startswith("metrics/") for name in local)
+
+
+def test_bytes_that_are_no_variable_are_not_parsed_as_one(capfd):
+    name = b"\x0a\x03m/w"
+    initializer = b"\x12\x0am/w/Assign"
+    assert variable_in("mine", name + initializer).variable_name == "m/w"
+    others = [
+        b"\x0a\x02\xff\xfe" + initializer,
+        name,
+        name + initializer + b"\x1a\x01\xff",
+        b"\xff",
+        b"",
+    ]
+    assert [variable_in("mine", one) for one in others] == [None] * 5
+    assert variable_in("savers", name + initializer) is None
+    # TensorFlow 1.15's protocol buffers would complain.
+    assert capfd.readouterr().err == ""

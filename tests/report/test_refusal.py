@@ -104,3 +104,17 @@ def test_what_stands_in_a_file_cannot_add_lines():
     lines = refusal_text(f"refused {forged}", found).splitlines()
     assert len(lines) <= 15
     assert not any(line.startswith("  try: rm") for line in lines)
+
+
+def test_each_line_of_several_models_says_whose_it_is():
+    findings = [
+        Finding(KINDS["shape-mismatch"], "b/w", model="b"),
+        Finding(KINDS["operation-unknown"], "bucketize", model="a"),
+        Finding(KINDS["asset-missing"], "vocab.txt", model="b"),
+    ]
+    lines = refusal_text("refused", findings).splitlines()
+    assert "    a: bucketize" in lines
+    assert "    b: vocab.txt" in lines
+    assert "    b/w" in lines
+    alone = refusal_text("refused", findings[1:2])
+    assert "    bucketize" in alone.splitlines()
