@@ -134,15 +134,19 @@ def paths_of(node: Node, by_name: Dict[str, Node]) -> Optional[Tuple[str, ...]]:
 
 
 def reachable_functions(graph: Graph, nodes: Iterable[Node]) -> Set[str]:
-    """Returns the names of the functions that some nodes call, and those call."""
-    bodies = {function.name: function.nodes for function in graph.functions}
+    """Returns the names of the functions that some nodes call, and those call.
+
+    ``SymbolicGradient`` calls the gradient of the function that it names.
+    """
+    functions = {function.name: function for function in graph.functions}
     stack = [name for node in nodes for name in (node.op, *node.functions)]
     found: Set[str] = set()
     while stack:
         name = stack.pop()
-        if name in bodies and name not in found:
+        if name in functions and name not in found:
             found.add(name)
-            for node in bodies[name]:
+            stack.append(functions[name].gradient)
+            for node in functions[name].nodes:
                 stack += (node.op, *node.functions)
     return found
 

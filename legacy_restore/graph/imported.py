@@ -32,6 +32,17 @@ from legacy_restore.tf import get_from_proto_function, tf
 
 _OF_VARIABLES = "variables"
 
+# What comes of a message that contradicts itself, which it may do anywhere.
+_CONTRADICTIONS = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
+
 
 def construct_by_import(
     graph: Any, model: Model, source: GraphSource, prefix: Optional[str]
@@ -103,6 +114,16 @@ def _prepared(model: Model, source: GraphSource, prefix: Optional[str]) -> Prepa
         ]
         findings = [dataclasses.replace(one, model=model.name) for one in found]
         raise BuilderFailure(*findings, cause=error, refusal=error) from error
+    except _CONTRADICTIONS as error:
+        raise _import_failed(model, path, error) from error
+
+
+def _import_failed(model: Model, path: str, error: Exception) -> BuilderFailure:
+    text = (str(error).strip().splitlines() or [""])[0]
+    if not isinstance(error, (ValueError, tf.errors.OpError)):
+        text = f"{type(error).__name__}: {text}"
+    finding = Finding(KINDS["import-failed"], path, text[:300], model.name)
+    return BuilderFailure(finding, cause=error)
 
 
 def _read(source: GraphSource, prefix: Optional[str]) -> SavedGraph:
@@ -122,12 +143,8 @@ def _import(model: Model, path: str, meta_graph: Any) -> None:
     try:
         # A slash at the end enters the scope as it is.
         tf.import_graph_def(meta_graph.graph_def, name=f"{model.scope}/")
-    except (ValueError, tf.errors.OpError) as error:
-        text = str(error).strip().splitlines()
-        finding = Finding(
-            KINDS["import-failed"], path, text[0][:300] if text else "", model.name
-        )
-        raise BuilderFailure(finding, cause=error) from error
+    except _CONTRADICTIONS as error:
+        raise _import_failed(model, path, error) from error
 
 
 def _objects(scope: str, definitions: Mapping[str, Any]) -> Dict[str, Any]:

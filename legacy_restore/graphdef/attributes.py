@@ -5,7 +5,7 @@ Out of ``tensorflow/core/framework``::
     AttrValue         1 list  2 s  3 i  4 f  5 b  6 type  7 shape  8 tensor
                       9 placeholder  10 func
     ListValue         2 s  3 i  4 f  5 b  6 type  7 shape  8 tensor  9 func
-    NameAttrList      1 name
+    NameAttrList      1 name  2 attr (by name)
     TensorShapeProto  2 dim (repeated: 1 size)  3 unknown_rank
     TensorProto       1 dtype  2 tensor_shape  4 tensor_content  8 string_val, and one
                       field for each other kind of element
@@ -31,6 +31,8 @@ _LIST_S, _LIST_FUNC = 2, 9
 _REF_OFFSET = 100
 
 # TensorShape::MaxDimensions() in TensorFlow.
+# TensorFlow's protocol buffers go no deeper than 100 messages.
+_MAX_DEPTH = 33
 _MAX_RANK = 254
 
 # TensorFlow counts elements in an int64.
@@ -124,26 +126,36 @@ def constant_attribute(value: Message) -> Optional[Constant]:
     return constant
 
 
-def function_names(value: Message) -> List[str]:
-    """Returns the functions that an attribute of any kind names."""
+def function_names(value: Message, depth: int = 0) -> List[str]:
+    """Returns the functions that an attribute of any kind names.
+
+    Args:
+      value: The attribute.
+      depth: The number of attributes of functions that it is in.
+    """
     names = []
     for part in value.fields():
         if part.number == _FUNC:
-            names.append(_read_name(part.message()))
+            names += _called(part.message(), depth)
         elif part.number == _LIST:
             for element in part.message().fields():
                 if element.number != _LIST_FUNC:
                     break  # A list holds elements of one kind.
-                names.append(_read_name(element.message()))
+                names += _called(element.message(), depth)
     return names
 
 
-def _read_name(message: Message) -> str:
-    name = ""
+def _called(message: Message, depth: int) -> List[str]:
+    """The name of a function, and those that it gets for attributes of its nodes."""
+    if depth == _MAX_DEPTH:
+        raise FormatError(f"attributes of functions, more than {_MAX_DEPTH} deep")
+    names = [""]
     for part in message.fields():
         if part.number == 1:
-            name = part.message().shared_text()
-    return name
+            names[0] = part.message().shared_text()
+        elif part.number == 2:
+            names += function_names(part.message().entry()[1], depth + 1)
+    return names
 
 
 def _read_constant(message: Message) -> Constant:

@@ -79,10 +79,12 @@ class Function:
     Attributes:
       name: Its name, which nodes use as their op or name in an attribute.
       nodes: Its body.
+      gradient: The function that is its gradient; empty where the library says none.
     """
 
     name: str
     nodes: Tuple[Node, ...]
+    gradient: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ versions.proto)::
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping
+import dataclasses
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.graphdef import attributes
@@ -98,13 +99,14 @@ def _read_attribute(
     message: Message, found: Dict[str, Any], functions: List[str]
 ) -> None:
     key, value = message.entry()
+    # A function's nodes take what its caller has under any name.
+    functions += attributes.function_names(value)
     if key in PATH_ATTRIBUTES:
         texts = attributes.texts_attribute(value) or (attributes.text_attribute(value),)
         found["paths"] = found.get("paths", ()) + texts
         return
     read = _KEPT.get(key)
     if read is None:
-        functions += attributes.function_names(value)
         return
     content = read(value)
     if key == "_class":
@@ -115,9 +117,31 @@ def _read_attribute(
 
 
 def _read_library(message: Message) -> List[Function]:
+    functions: List[Function] = []
+    gradients: Dict[str, str] = {}
+    for part in message.fields():
+        if part.number == 1:
+            functions.append(_read_function(part.message()))
+        elif part.number == 2:
+            name, gradient = _read_gradient(part.message())
+            gradients[name] = gradient
     return [
-        _read_function(part.message()) for part in message.fields() if part.number == 1
+        dataclasses.replace(one, gradient=gradients[one.name])
+        if one.name in gradients
+        else one
+        for one in functions
     ]
+
+
+def _read_gradient(message: Message) -> Tuple[str, str]:
+    """The names of a function and of its gradient."""
+    name = gradient = ""
+    for part in message.fields():
+        if part.number == 1:
+            name = part.text()
+        elif part.number == 2:
+            gradient = part.text()
+    return name, gradient
 
 
 def _read_function(message: Message) -> Function:

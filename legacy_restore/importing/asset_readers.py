@@ -40,11 +40,15 @@ def nodes_that_read_assets(
 
 def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
     """The functions that each function names, itself not looked into further."""
-    return {
+    calls = {
         function: {name for node in nodes for name in functions_named(node)}
         for function, nodes in all_bodies(meta_graph)
         if function
     }
+    for one in meta_graph.graph_def.library.gradient:
+        if one.function_name in calls:
+            calls[one.function_name].add(one.gradient_func)
+    return calls
 
 
 def _reached(names: Iterable[str], calls: Mapping[str, Set[str]]) -> Set[str]:

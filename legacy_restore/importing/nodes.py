@@ -54,14 +54,22 @@ def all_bodies(meta_graph: Any) -> Iterator[Tuple[str, Any]]:
 def functions_named(node: Any) -> List[str]:
     """Returns the functions that a node calls, by its attributes or by its type.
 
-    The type may be no function's: that is for the caller to know.
+    The type may be no function's: that is for the caller to know. A function that is an
+    attribute may have functions for attributes of its own nodes.
     """
     names = [node.op]
-    for value in node.attr.values():
+    values = list(node.attr.values())
+    while values:
+        value = values.pop()
         if value.HasField("func"):
-            names.append(value.func.name)
+            called = [value.func]
         elif value.HasField("list"):
-            names += [one.name for one in value.list.func]
+            called = list(value.list.func)
+        else:
+            continue
+        for one in called:
+            names.append(one.name)
+            values += one.attr.values()
     return names
 
 

@@ -23,10 +23,12 @@ from legacy_restore.importing.initializing import Initializers, find_initializer
 from legacy_restore.importing.interface import resolve_interface
 from legacy_restore.importing.isolating import isolate
 from legacy_restore.importing.keeping import with_initializers
+from legacy_restore.importing.needed import tensors_of
 from legacy_restore.importing.needed_initializers import (
     NeededInitializers,
     initializers_of,
 )
+from legacy_restore.importing.nodes import node_of
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.importing.op_libraries import load_contrib, load_op_libraries
 from legacy_restore.importing.own_keys import objects_left, own_table
@@ -153,7 +155,10 @@ def prepare(
         meta_graph.graph_def.node.extend(added_nodes(one))
     findings += unknown_operations(meta_graph, op_defs)
     findings += remaining_faults(meta_graph)
-    findings += _trust_findings(meta_graph, saved, facts, op_defs, options, model)
+    run = {*needed.nodes, *(one.initializer for one in variables)}
+    for signature in interface.all():
+        run.update(map(node_of, tensors_of(signature.outputs)))
+    findings += _trust_findings(meta_graph, saved, facts, op_defs, options, model, run)
     written = _written(meta_graph, op_defs, interface)
     meta_graph = rename_functions(isolate(meta_graph, scope, op_defs), scope)
     definitions = {
@@ -219,12 +224,13 @@ def _trust_findings(
     op_defs: OpDefs,
     options: ImportOptions,
     model: str,
+    run: AbstractSet[str],
 ) -> List[Finding]:
     calls = python_calls(meta_graph)
     allowed = nodes_that_read_assets(meta_graph, op_defs, facts.assets, options.assets)
     return [
         *check_python_functions(model, calls, options.py_functions, facts.tokens),
-        *check_trust(model, meta_graph, saved, allowed, options),
+        *check_trust(model, meta_graph, saved, allowed, options, run),
     ]
 
 

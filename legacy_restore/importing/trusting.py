@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Any, Dict, Iterable, List, Set
 
+from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.examining.risks import (
     Risk,
     may_be_risky,
@@ -20,7 +21,7 @@ from legacy_restore.graphdef.dangerous_ops import Reach
 from legacy_restore.graphdef.messages import message_of
 from legacy_restore.graphdef.meta_graph import read_meta_graph
 from legacy_restore.graphdef.model import Graph, MetaGraph
-from legacy_restore.importing.nodes import all_bodies, node_of
+from legacy_restore.importing.nodes import all_bodies
 from legacy_restore.importing.op_defs import registered
 from legacy_restore.importing.saved_graph import ImportOptions, SavedGraph
 from legacy_restore.report.findings import KINDS, Finding
@@ -35,6 +36,7 @@ def check_trust(
     saved: SavedGraph,
     assets_allowed: AbstractSet[str],
     options: ImportOptions,
+    run: Iterable[str],
 ) -> List[Finding]:
     """Returns what a graph would need its caller's trust for.
 
@@ -48,13 +50,18 @@ def check_trust(
       assets_allowed: Names of the nodes that fill tables from assets which are declared
         or given; a node that calls the function in which that is done counts as well.
       options: ``trust`` is looked at.
+      run: The nodes that a restore or a call runs by name: outputs and initialisers.
 
     Returns:
-      One finding for each operation; none with ``trust=True``.
+      One finding for each operation, or one for a graph of which nobody can tell;
+      none with ``trust=True``.
     """
     if options.trust or not _may_reach(meta_graph):
         return []
-    graph = read_meta_graph(message_of(meta_graph.SerializeToString()))
+    try:
+        graph = read_meta_graph(message_of(meta_graph.SerializeToString()))
+    except FormatError as error:
+        return [Finding(KINDS["corrupt"], saved.path, str(error), model=model)]
     return [
         Finding(
             KINDS["needs-trust"],
@@ -63,7 +70,7 @@ def check_trust(
             model=model,
             hint=f"trust=True, if you trust {saved.path}",
         )
-        for one in _counted(graph, assets_allowed, (options.outputs or {}).values())
+        for one in _counted(graph, assets_allowed, run)
         if one.reach is not Reach.LIBRARY or _can_run(one.op, options)
     ]
 
@@ -84,9 +91,9 @@ def _may_reach(meta_graph: Any) -> bool:
 
 
 def _counted(
-    graph: MetaGraph, assets_allowed: AbstractSet[str], outputs: Iterable[str]
+    graph: MetaGraph, assets_allowed: AbstractSet[str], run: Iterable[str]
 ) -> Iterable[Risk]:
-    of_saver = saver_nodes(graph, map(node_of, outputs))
+    of_saver = saver_nodes(graph, run)
     callers = _callers(graph.graph, of_saver)
     for one in risks_of(graph, of_saver):
         if one.is_savers:

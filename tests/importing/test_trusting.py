@@ -14,10 +14,10 @@ def meta_graph_of(build):
         return tf.train.export_meta_graph()
 
 
-def checked(meta_graph, allowed=(), **options):
+def checked(meta_graph, allowed=(), run=(), **options):
     saved = SavedGraph("m.meta", GraphKind.META_GRAPH, meta_graph, "")
     found = check_trust(
-        "m", meta_graph, saved, frozenset(allowed), ImportOptions(**options)
+        "m", meta_graph, saved, frozenset(allowed), ImportOptions(**options), run
     )
     assert all((one.id, one.model) == ("needs-trust", "m") for one in found)
     return {one.subject: one.message for one in found}
@@ -155,8 +155,8 @@ def test_a_value_that_a_saver_reads_and_an_output_takes_needs_trust():
     meta_graph = meta_graph_of(with_saver)
     name = restored_value(meta_graph)
     add(meta_graph, f'name: "stolen" op: "Identity" input: "{name}"')
-    assert checked(meta_graph, outputs={"y": "y"}) == {}
-    assert name in checked(meta_graph, outputs={"s": "stolen"})
+    assert checked(meta_graph, run=["y"]) == {}
+    assert name in checked(meta_graph, run=["stolen"])
     meta_graph.signature_def["s"].outputs["s"].name = "stolen:0"
     assert name in checked(meta_graph)
 
@@ -165,7 +165,7 @@ def test_an_output_that_waits_for_a_saver_needs_trust():
     meta_graph = meta_graph_of(with_saver)
     (save,) = [one.name for one in meta_graph.graph_def.node if one.op == "SaveV2"]
     add(meta_graph, f'name: "bait" op: "Identity" input: "y" input: "^{save}"')
-    assert save in checked(meta_graph, outputs={"b": "bait:0"})
+    assert save in checked(meta_graph, run=["bait"])
 
 
 def test_an_initialiser_that_reads_like_a_saver_needs_trust():
@@ -175,6 +175,18 @@ def test_an_initialiser_that_reads_like_a_saver_needs_trust():
         if node.name == "w/Assign":
             node.input[1] = name
     assert name in checked(meta_graph)
+
+
+def test_an_initialiser_in_no_collection_counts_too():
+    meta_graph = meta_graph_of(with_saver)
+    name = restored_value(meta_graph)
+    for node in meta_graph.graph_def.node:
+        if node.name == "w/Assign":
+            node.input[1] = name
+    for key in list(meta_graph.collection_def):
+        del meta_graph.collection_def[key]
+    assert checked(meta_graph) == {}
+    assert name in checked(meta_graph, run=["w/Assign"])
 
 
 def test_a_function_of_the_saver_that_an_output_calls_needs_trust():
@@ -189,4 +201,45 @@ def test_a_function_of_the_saver_that_an_output_calls_needs_trust():
         'attr { key: "f" value { func { name: "traced_save" } } }',
     )
     assert checked(meta_graph) == {}
-    assert list(checked(meta_graph, outputs={"c": "call"})) == ["read"]
+    assert list(checked(meta_graph, run=["call"])) == ["read"]
+
+
+def function_that_reads(meta_graph, name):
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = name
+    node = function.node_def.add()
+    node.name, node.op = "read", "ReadFile"
+
+
+def test_a_gradient_that_is_asked_for_needs_trust():
+    meta_graph = meta_graph_of(network)
+    function_that_reads(meta_graph, "backwards")
+    meta_graph.graph_def.library.function.add().signature.name = "harmless"
+    pair = meta_graph.graph_def.library.gradient.add()
+    pair.function_name, pair.gradient_func = "harmless", "backwards"
+    add(
+        meta_graph,
+        'name: "call" op: "SymbolicGradient" input: "y" '
+        'attr { key: "f" value { func { name: "harmless" } } }',
+    )
+    assert list(checked(meta_graph)) == ["read"]
+
+
+@pytest.mark.parametrize("key", ["body", "dtype", "filename"])
+def test_a_function_that_another_gets_as_attribute_needs_trust(key):
+    meta_graph = meta_graph_of(network)
+    function_that_reads(meta_graph, "inner")
+    outer = meta_graph.graph_def.library.function.add()
+    outer.signature.name = "outer"
+    text_format.Parse(
+        'name: "call" op: "StatefulPartitionedCall" '
+        f'attr {{ key: "f" value {{ placeholder: "{key}" }} }}',
+        outer.node_def.add(),
+    )
+    add(
+        meta_graph,
+        'name: "call" op: "StatefulPartitionedCall" attr { key: "f" value { func { '
+        f'name: "outer" attr {{ key: "{key}" value {{ func {{ name: "inner" }} }} }} '
+        "} } }",
+    )
+    assert list(checked(meta_graph)) == ["read"]
