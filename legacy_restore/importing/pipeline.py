@@ -69,6 +69,9 @@ class _Facts:
       average_names: What its moving averages are called.
       tokens: The tokens of the Python functions that it calls.
       assets: The files that it reads.
+      asset_readers: The nodes that read files, and none but declared or given assets.
+        What is left of the graph would not tell: of a variable that names a file it
+        lacks that a Saver restores it.
     """
 
     variables: Tuple[SavedVariable, ...]
@@ -77,6 +80,7 @@ class _Facts:
     average_names: Tuple[str, ...]
     tokens: FrozenSet[str]
     assets: Tuple[Asset, ...]
+    asset_readers: AbstractSet[str]
 
     def saved(self, names: AbstractSet[str]) -> Set[str]:
         """Returns which of some nodes get their value from a checkpoint."""
@@ -121,7 +125,7 @@ def prepare(
         meta_graph, resolve_interface(saved, options), op_defs
     )
     findings += found
-    facts = _facts_of(saved, op_defs)
+    facts = _facts_of(saved, op_defs, options)
     kept = _kept(meta_graph, interface, facts, options)
     needed = initializers_of(
         facts.initializers,
@@ -158,7 +162,7 @@ def prepare(
     run = {*needed.nodes, *(one.initializer for one in variables)}
     for signature in interface.all():
         run.update(map(node_of, tensors_of(signature.outputs)))
-    findings += _trust_findings(meta_graph, saved, facts, op_defs, options, model, run)
+    findings += _trust_findings(meta_graph, saved, facts, options, model, run)
     written = _written(meta_graph, op_defs, interface)
     meta_graph = rename_functions(isolate(meta_graph, scope, op_defs), scope)
     definitions = {
@@ -182,8 +186,9 @@ def prepare(
     )
 
 
-def _facts_of(saved: SavedGraph, op_defs: OpDefs) -> _Facts:
+def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Facts:
     meta_graph = saved.meta_graph
+    assets = find_assets(saved, op_defs)
     variables = find_variables(meta_graph, op_defs)
     return _Facts(
         variables=variables,
@@ -191,7 +196,10 @@ def _facts_of(saved: SavedGraph, op_defs: OpDefs) -> _Facts:
         initializers=find_initializers(meta_graph, op_defs),
         average_names=average_names(meta_graph, variables),
         tokens=frozenset(one.token for one in python_calls(meta_graph)),
-        assets=find_assets(saved, op_defs),
+        assets=assets,
+        asset_readers=nodes_that_read_assets(
+            meta_graph, op_defs, assets, options.assets
+        ),
     )
 
 
@@ -221,16 +229,14 @@ def _trust_findings(
     meta_graph: Any,
     saved: SavedGraph,
     facts: _Facts,
-    op_defs: OpDefs,
     options: ImportOptions,
     model: str,
     run: AbstractSet[str],
 ) -> List[Finding]:
     calls = python_calls(meta_graph)
-    allowed = nodes_that_read_assets(meta_graph, op_defs, facts.assets, options.assets)
     return [
         *check_python_functions(model, calls, options.py_functions, facts.tokens),
-        *check_trust(model, meta_graph, saved, allowed, options, run),
+        *check_trust(model, meta_graph, saved, facts.asset_readers, options, run),
     ]
 
 

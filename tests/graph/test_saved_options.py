@@ -5,6 +5,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
+from legacy_restore.report.findings import errors_of
 from legacy_restore.tf import IS_TF1, tf
 from tests.importing.test_replacing import bucketize
 from tests.samples import sample
@@ -161,3 +162,70 @@ def test_the_taxi_model_runs_with_what_is_built_in_its_place():
     with lr.restore([taxi()]) as restored:
         original = restored["taxi"]({key: TRIPS})["scores"]
     np.testing.assert_array_equal(scores, original)
+
+
+# Hostile files.
+
+
+def saved_by(tmp_path, build, kind):
+    """Writes a graph with a Saver and its checkpoint; returns the prefix."""
+    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
+        with tf.variable_scope("", use_resource=kind == "resource"):
+            build()
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(session, str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("kind", ["ref", "resource"])
+def test_a_checkpoint_names_no_file_for_a_table(tmp_path, kind):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("one", encoding="utf-8")
+
+    def build():
+        path = tf.get_variable("path", initializer=tf.constant(str(secret)))
+        table = tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
+        fill = tf.raw_ops.InitializeTableFromTextFileV2(
+            table_handle=table, filename=path, key_index=-2, value_index=-1
+        )
+        tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, fill)
+        tf.add_to_collection("asset_filepaths", path.initial_value)
+        tf.raw_ops.LookupTableSizeV2(table_handle=table, name="size")
+
+    prefix = saved_by(tmp_path, build, kind)
+    model = lr.Model.from_meta_graph("m", prefix, outputs={"size": "size"})
+    with pytest.raises(errors.BuildError) as caught:
+        lr.plan([model])
+    assert [one.id for one in errors_of(caught.value.findings)] == ["needs-trust"]
+
+
+def broken(change):
+    """A graph in which something contradicts what its operations are."""
+    with tf.Graph().as_default():
+        x = tf.placeholder(tf.float32, [2], name="x")
+        tf.identity(tf.get_variable("w", [2]) * x, name="y")
+        meta_graph = tf.train.export_meta_graph()
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    change(nodes)
+    return meta_graph
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda nodes: nodes["w"].attr["dtype"].ClearField("type"),
+        lambda nodes: nodes["y"].ClearField("input"),
+        lambda nodes: setattr(nodes["x"], "name", ""),
+        lambda nodes: setattr(nodes["mul"], "op", ""),
+        lambda nodes: nodes["w/Assign"].ClearField("input"),
+        lambda nodes: nodes["x"].attr["shape"].shape.dim.add(size=-7),
+    ],
+)
+def test_a_graph_that_contradicts_itself_is_refused(tmp_path, change):
+    path = tmp_path / "model.meta"
+    path.write_bytes(broken(change).SerializeToString())
+    model = lr.Model.from_meta_graph(
+        "m", None, meta_graph=str(path), outputs={"y": "y"}, prune=False
+    )
+    with pytest.raises(errors.BuildError) as caught:
+        lr.plan([model])
+    assert errors_of(caught.value.findings)
