@@ -154,17 +154,13 @@ def _for_complete(group: Group) -> List[NextCommand]:
         return []
     location = safe_argument(row.location)
     name = model_name(row)
-    plan = (
-        _PROGRAM,
-        "plan",
-        f"--model={name}={row.location}",
-        f"--builder={name}={_BUILDER}",
-    )
+    plan = ("plan", f"--model={name}={row.location}")
+    by_code = (_PROGRAM, *plan, f"--builder={name}={_BUILDER}")
     why = f"match it with the code that builds the model, {_BUILDER}"
-    return [
-        _ours("every tensor in it", "inspect", location),
-        _command(why, plan, (_BUILDER,)),
-    ]
+    commands = [_ours("every tensor in it", "inspect", location)]
+    if row.graph is not None:
+        commands.append(_ours("match it with its graph, without that code", *plan))
+    return [*commands, _command(why, by_code, (_BUILDER,))]
 
 
 def model_name(row: CheckpointRow) -> str:

@@ -48,6 +48,25 @@ def find_open_ends(meta_graph: Any) -> List[Finding]:
     return findings
 
 
+def find_empty_constants(meta_graph: Any) -> List[Finding]:
+    """Returns an error for each constant without a value in a function.
+
+    Of those in the graph itself the import tells. TensorFlow's graph optimiser ends the
+    process for one in a function. To be asked when the graph is pruned.
+    """
+    return [
+        Finding(
+            KINDS["corrupt"],
+            _where(body, node.name),
+            "a constant without a value",
+            hint="take the file anew from where it came from",
+        )
+        for body, nodes in all_bodies(meta_graph)
+        for node in nodes
+        if body and node.op == "Const" and "value" not in node.attr
+    ]
+
+
 def find_removed(meta_graph: Any) -> List[Finding]:
     """Returns an error for each operation that its own TensorFlow had given up.
 

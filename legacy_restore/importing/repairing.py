@@ -10,6 +10,7 @@ from typing import Any, List, Tuple
 
 from legacy_restore.importing.colocation import drop_stale_colocation
 from legacy_restore.importing.graph_faults import (
+    find_empty_constants,
     find_faults,
     find_old_functions,
     find_open_ends,
@@ -55,6 +56,7 @@ def remaining_faults(meta_graph: Any) -> List[Finding]:
     """
     return [
         *find_open_ends(meta_graph),
+        *find_empty_constants(meta_graph),
         *find_old_functions(meta_graph),
         *find_removed(meta_graph),
         *unknown_attributes(meta_graph),

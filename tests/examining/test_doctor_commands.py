@@ -73,6 +73,7 @@ def test_every_command_without_a_builder_runs_as_it_stands(tmp_path):
         "diff",
         "doctor",
         "inspect",
+        "plan",
         "verify",
     }
     assert len(ours) > 12
@@ -90,6 +91,14 @@ def test_every_command_without_a_builder_runs_as_it_stands(tmp_path):
         told = run(*one.arguments[1:], cwd=tmp_path)
         assert told.returncode in (0, 1, 3), (one.text, told.stderr)
         assert "LocationError" not in told.stderr or "meta" in one.text, one.text
+
+
+def test_a_graph_is_planned_without_code(tmp_path):
+    odd_tree(tmp_path)
+    plans = [one for one in commands_at(tmp_path) if one.arguments[1] == "plan"]
+    models = [one.arguments[2] for one in plans if not one.to_fill_in]
+    assert [one.split("=")[-1] for one in models] == ["./export/0001"]
+    assert models[0] in [one.arguments[2] for one in plans if one.to_fill_in]
 
 
 def test_a_plan_runs_once_its_builder_is_named(tmp_path):

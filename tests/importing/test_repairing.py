@@ -308,3 +308,14 @@ def test_functions_of_before_0_12_are_refused_by_name():
     meta_graph, _ = repaired(meta_graph)
     (error,) = remaining_faults(meta_graph)
     assert error.id == "unsupported" and error.subject == "old"
+
+
+def test_a_constant_without_a_value_in_a_function_is_an_error():
+    meta_graph = tf.MetaGraphDef()
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = "f"
+    constant = function.node_def.add(name="c", op="Const")
+    (error,) = remaining_faults(meta_graph)
+    assert (error.id, error.subject) == ("corrupt", "f/c")
+    constant.attr["value"].tensor.dtype = 1
+    assert remaining_faults(meta_graph) == []
