@@ -26,6 +26,10 @@ from legacy_restore.tf import tf
 
 _GRADIENT = "_gradient_op_type"
 
+# What changes nothing that is computed, whatever its value: a name for whoever reads a
+# log (``tensorflow/core/kernels/resource_variable_ops.cc``).
+_FOR_READERS = {"VarHandleOp": ("debug_name",)}
+
 # A function's own gradient is found through the function, without such a name.
 _OF_FUNCTION = re.compile(r"(Stateful)?PartitionedCall-\d+")
 _OF_PROCESS = re.compile(r"CustomGradient-\d+")
@@ -34,17 +38,21 @@ _OF_PROCESS = re.compile(r"CustomGradient-\d+")
 def repair_attributes(meta_graph: Any, op_defs: OpDefs) -> Any:
     """Gives each node the attributes that this TensorFlow expects.
 
-    Those that hold the writer's default are dropped where they are not known here, and
-    written down where the default is another one here, or where there is none.
+    Those that hold the writer's default, or change nothing, are dropped where they are
+    not known here. Defaults are written down where they are others here, or none.
 
     Returns:
       The message, changed in place.
     """
     surplus, implied = _differences(meta_graph, op_defs)
+    unread = _unread_attributes()
     for _, nodes in all_bodies(meta_graph):
         for node in nodes:
             for name, default in surplus.get(node.op, {}).items():
                 if name in node.attr and node.attr[name] == default:
+                    del node.attr[name]
+            for name in unread.get(node.op, ()):
+                if name in node.attr:
                     del node.attr[name]
             for name, default in implied.get(node.op, {}).items():
                 if name not in node.attr:
@@ -110,6 +118,16 @@ def _differences(
             elif here.default_value != one.default_value:
                 implied.setdefault(op, {})[one.name] = one.default_value
     return surplus, implied
+
+
+def _unread_attributes() -> Dict[str, List[str]]:
+    """Returns the attributes without effect that are not known here, by operation."""
+    found: Dict[str, List[str]] = {}
+    for op, names in _FOR_READERS.items():
+        definition = registered(op)
+        known = {one.name for one in definition.attr} if definition else set(names)
+        found[op] = [name for name in names if name not in known]
+    return found
 
 
 def _repair_gradient(node: Any) -> None:

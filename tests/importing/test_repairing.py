@@ -120,6 +120,17 @@ def test_attributes_of_a_newer_tensorflow_that_say_something_are_refused():
     assert "'fancy'" in error.message and "b: true" in error.message
 
 
+def test_a_name_for_readers_of_logs_is_no_obstacle():
+    with tf.Graph().as_default() as graph, tf.variable_scope("", use_resource=True):
+        tf.get_variable("w", [], initializer=tf.ones_initializer())
+    meta_graph = exported(graph)
+    node(meta_graph, "w").attr["debug_name"].s = b"w/"
+    meta_graph, _ = repaired(meta_graph)
+    assert not remaining_faults(meta_graph)
+    found = run(imported(meta_graph), "m/w/Initializer/ones:0", {})
+    assert found == 1.0
+
+
 def test_attributes_that_no_default_is_known_of_are_refused():
     meta_graph = simple()
     meta_graph.ClearField("meta_info_def")
