@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections.abc
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from legacy_restore import errors
-from legacy_restore.graph.interface import Input
+from legacy_restore.graph.interface import Input, parts_of
 from legacy_restore.graph.nest import leaves, pack
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.tf import tf
@@ -47,16 +47,16 @@ def feeds_of(
     Args:
       model: The model's name, for messages.
       inputs: The model's inputs by name.
-      given: Arrays by the name of the input, or by its tensor.
+      given: Arrays by the name of the input, or by its tensor. What is fed to a sparse
+        tensor has three, as a ``tf.SparseTensorValue`` does.
 
     Raises:
       InputError: An input is missing or unknown, belongs to another graph, or does not
         have the shape or dtype that the placeholder asks for.
     """
-    names = {inputs[name].tensor.name: name for name in inputs}
     named: Dict[str, Any] = {}
     for key, value in given.items():
-        name = _name_of(model, key, names, inputs)
+        name = _name_of(model, key, inputs)
         if name in named:
             raise errors.InputError(f"model {model!r}: {name!r} is given twice")
         named[name] = value
@@ -69,27 +69,24 @@ def feeds_of(
             f"{_described(inputs)}"
         )
     return {
-        inputs[name].tensor: _array(model, name, inputs[name].tensor, value)
+        tensor: array
         for name, value in named.items()
+        for tensor, array in _arrays(model, name, inputs[name].tensor, value)
     }
 
 
-def _name_of(
-    model: str, key: Any, names: Mapping[str, str], inputs: Mapping[str, Input]
-) -> str:
+def _name_of(model: str, key: Any, inputs: Mapping[str, Input]) -> str:
     if isinstance(key, str) and key in inputs:
         return key
     if isinstance(key, str):
         raise errors.InputError(
             f"model {model!r} has no input {key!r}; {_described(inputs)}"
         )
-    name = names.get(getattr(key, "name", ""))
-    if name is not None and key is inputs[name].tensor:
-        return name
+    for name, one in inputs.items():
+        if key is one.tensor:
+            return name
     if isinstance(key, tf.Tensor):
-        where = (
-            "of another graph" if name is not None or _is_foreign(key, inputs) else ""
-        )
+        where = "of another graph" if _is_foreign(key, inputs) else ""
         raise errors.InputError(
             f"model {model!r} cannot be fed {key!r} {where}".rstrip()
             + f"; {_described(inputs)}"
@@ -100,7 +97,7 @@ def _name_of(
 
 
 def _is_foreign(tensor: Any, inputs: Mapping[str, Input]) -> bool:
-    graphs = {id(one.tensor.graph) for one in inputs.values()}
+    graphs = {id(parts_of(one.tensor)[0].graph) for one in inputs.values()}
     return id(getattr(tensor, "graph", None)) not in graphs
 
 
@@ -114,8 +111,29 @@ def _described(inputs: Mapping[str, Input]) -> str:
     return f"its inputs are {', '.join(texts)}"
 
 
-def _array(model: str, name: str, placeholder: Any, value: Any) -> np.ndarray:
+def _arrays(
+    model: str, name: str, fed: Any, value: Any
+) -> Iterator[Tuple[Any, np.ndarray]]:
+    """Yields the array for each tensor that an input consists of."""
     where = f"model {model!r}, input {name!r}"
+    tensors = parts_of(fed)
+    if isinstance(fed, tf.Tensor):
+        values = [value]
+    elif isinstance(value, tf.SparseTensor):
+        values = parts_of(value)
+    else:
+        values = list(value) if isinstance(value, (list, tuple)) else [value]
+    if len(values) != len(tensors):
+        hint = "tf.SparseTensorValue(indices, values, dense_shape)"
+        raise errors.InputError(
+            f"{where} takes {len(tensors)} arrays, got {type(value).__name__}",
+            hint=hint if isinstance(fed, tf.SparseTensor) else None,
+        )
+    for tensor, one in zip(tensors, values):
+        yield tensor, _array(where, tensor, one)
+
+
+def _array(where: str, placeholder: Any, value: Any) -> np.ndarray:
     if isinstance(value, tf.Tensor):
         value = _value_of(where, value)
     wanted = placeholder.dtype.base_dtype

@@ -167,7 +167,9 @@ def _ends(one: Connection, built: Mapping[str, BuiltModel]) -> Tuple[Any, Any]:
 
 
 def _fits(placeholder: Any, value: Any) -> bool:
-    if not isinstance(value, tf.Tensor) or value.dtype != placeholder.dtype:
+    if not isinstance(value, tf.Tensor) or not isinstance(placeholder, tf.Tensor):
+        return False
+    if value.dtype != placeholder.dtype:
         return False
     return bool(placeholder.shape.is_compatible_with(value.shape))
 
@@ -175,7 +177,8 @@ def _fits(placeholder: Any, value: Any) -> bool:
 def _type_of(tensor: Any) -> str:
     if not isinstance(tensor, tf.Tensor):
         return f"no tensor but a {type(tensor).__name__}"
-    return f"{tensor.dtype.base_dtype.name}{tensor.shape}"
+    # With `_ref`, by which a variable itself differs from its value.
+    return f"{tensor.dtype.name}{tensor.shape}"
 
 
 def _with_upstream(

@@ -9,14 +9,14 @@ sound (``tensorflow/python/framework/meta_graph.py``).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from legacy_restore import errors
 from legacy_restore.graph.collections import own_collections
 from legacy_restore.graph.constructed import BuiltSignature, Constructed
 from legacy_restore.graph.graph_source import GraphSource, SourceForm
 from legacy_restore.graph.imported_collections import restore_collections
-from legacy_restore.graph.interface import Input, needed_for
+from legacy_restore.graph.interface import Input, needed_for, parts_of
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.python_functions import register_python_functions
 from legacy_restore.graph.running import BuilderFailure, entered_scope
@@ -164,15 +164,17 @@ def _built(graph: Any, scope: str, signature: Signature) -> BuiltSignature:
     inputs = {}
     for key, one in signature.inputs.items():
         tensor = _tensor(graph, scope, one)
-        has_default = _operations(tensor)[0].type == "PlaceholderWithDefault"
-        is_needed = any(part in needed for part in _operations(tensor))
+        fed = [part.op for part in parts_of(tensor)]
+        has_default = fed[0].type == "PlaceholderWithDefault"
+        is_needed = any(operation in needed for operation in fed)
         inputs[key] = Input(tensor, is_needed and not has_default)
     return BuiltSignature(inputs, outputs)
 
 
 def _tensor(graph: Any, scope: str, binding: TensorBinding) -> Any:
     def named(name: str) -> Any:
-        return graph.get_tensor_by_name(f"{scope}/{name}")
+        # An output may be an operation: what assigns a variable gives no tensor.
+        return graph.as_graph_element(f"{scope}/{name}")
 
     if not binding.sparse:
         return named(binding.tensor)
@@ -180,8 +182,3 @@ def _tensor(graph: Any, scope: str, binding: TensorBinding) -> Any:
         return [named(one) for one in binding.sparse]
     values, indices, dense_shape = (named(one) for one in binding.sparse)
     return tf.SparseTensor(indices, values, dense_shape)
-
-
-def _operations(tensor: Any) -> List[Any]:
-    parts: Iterable[Any] = tf.nest.flatten(tensor, expand_composites=True)
-    return [one.op for one in parts]

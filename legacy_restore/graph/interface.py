@@ -16,7 +16,8 @@ class Input:
     """A placeholder of a model.
 
     Attributes:
-      tensor: The tensor to feed.
+      tensor: The tensor to feed, sparse or not; of another composite one, which only
+        the signature of a file can name, the list of its parts.
       is_required: Whether it has no default and the model's outputs depend on it.
     """
 
@@ -57,10 +58,14 @@ def placeholders_of(scope: str, operations: Sequence[Any]) -> Dict[str, List[Any
     return found
 
 
+def parts_of(tensor: Any) -> List[Any]:
+    """Returns the tensors of which one consists: of a sparse one, three."""
+    return list(tf.nest.flatten(tensor, expand_composites=True))
+
+
 def needed_for(outputs: Any) -> Set[Any]:
     """Returns all operations on which a nest of tensors depends."""
-    parts = tf.nest.flatten(outputs, expand_composites=True)
-    stack = [one.op for one in parts if hasattr(one, "op")]
+    stack = [one.op for one in parts_of(outputs) if hasattr(one, "op")]
     seen: Set[Any] = set()
     while stack:
         operation = stack.pop()

@@ -72,7 +72,9 @@ def resolve_interface(saved: SavedGraph, options: ImportOptions) -> Interface:
     if options.inputs is None:
         return Interface(main, signatures)
     inputs = _bindings(saved, tensors, {"inputs": options.inputs})["inputs"]
-    needed = [one.tensor for one in main.outputs.values()]
+    needed = [
+        name for one in main.outputs.values() for name in one.sparse or (one.tensor,)
+    ]
     _check_all_fed(saved, tensors, needed, inputs)
     return Interface(Signature("", inputs, main.outputs), signatures)
 
