@@ -23,6 +23,7 @@ from legacy_restore.importing.initializing import Initializers, find_initializer
 from legacy_restore.importing.interface import resolve_interface
 from legacy_restore.importing.isolating import isolate
 from legacy_restore.importing.keeping import with_initializers
+from legacy_restore.importing.message_lists import keep_only
 from legacy_restore.importing.needed import tensors_of
 from legacy_restore.importing.needed_initializers import (
     NeededInitializers,
@@ -39,6 +40,7 @@ from legacy_restore.importing.python_functions import (
     python_calls,
 )
 from legacy_restore.importing.ref_to_resource import to_resource, value_nodes
+from legacy_restore.importing.remnants import remnant_findings, remnants
 from legacy_restore.importing.repairing import remaining_faults, repair
 from legacy_restore.importing.replacing import replace_operations
 from legacy_restore.importing.saved_graph import ImportOptions, Interface, SavedGraph
@@ -126,6 +128,10 @@ def prepare(
     )
     findings += found
     facts = _facts_of(saved, op_defs, options)
+    if not options.prune:
+        left_out = remnants(meta_graph, facts.variables, facts.table, interface)
+        keep_only(meta_graph.graph_def.node, lambda one: one.name not in left_out)
+        findings += remnant_findings(left_out, facts.variables)
     kept = _kept(meta_graph, interface, facts, options)
     needed = initializers_of(
         facts.initializers,

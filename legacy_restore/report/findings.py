@@ -253,6 +253,7 @@ KINDS = _catalogue(
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),
     _remark("unsaved-variable", "saved by no Saver of the graph, initialised"),
+    _remark("variable-unused", "variable that nothing in the graph uses"),
     _remark("not-needed", "in the graph's file, not needed for the outputs"),
     _remark("graph-differs", "graph and checkpoint of different trainings"),
     _remark("collection-dropped", "not all of a collection is restored"),
