@@ -23,14 +23,16 @@ def nodes_that_read_assets(
       assets: The assets of the whole file.
       given: The argument ``assets=``.
     """
-    allowed = allowed_readers(meta_graph, op_defs, assets, given)
     readers = find_file_readers(meta_graph, op_defs)
+    allowed = allowed_readers(readers, assets, given)
     reading = {one.function for one in readers if one.function}
     refused = {
         one.function for one in readers if (one.function, one.node) not in allowed
     }
-    calls = _calls(meta_graph)
     found = {node for function, node in allowed if not function}
+    if not reading:
+        return found
+    calls = _calls(meta_graph)
     for node in meta_graph.graph_def.node:
         called = _reached(functions_named(node), calls)
         if called & reading and not called & refused:

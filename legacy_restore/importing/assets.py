@@ -108,16 +108,14 @@ def asset_nodes(assets: Iterable[Asset]) -> FrozenSet[str]:
 
 
 def allowed_readers(
-    meta_graph: Any,
-    op_defs: OpDefs,
+    readers: Iterable[FileReader],
     assets: Iterable[Asset],
     given: Mapping[str, str],
 ) -> FrozenSet[Place]:
     """Returns the operations that read nothing but assets, declared or given.
 
     Args:
-      meta_graph: The ``MetaGraphDef``; not changed.
-      op_defs: What is known about its operations.
+      readers: The operations that read files.
       assets: The assets of the whole file.
       given: The argument ``assets=``.
 
@@ -132,7 +130,7 @@ def allowed_readers(
         allowed[place] = allowed.get(place, True) and is_good
     return frozenset(
         (reader.function, reader.node)
-        for reader in find_file_readers(meta_graph, op_defs)
+        for reader in readers
         if _reads_only(reader, allowed)
     )
 

@@ -11,6 +11,7 @@ _CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 # The first input decides what is called, the others are the arguments.
 _BRANCHES = frozenset(["Case", "If", "StatelessCase", "StatelessIf"])
 _LOOPS = frozenset(["StatelessWhile", "While"])
+_CALLING = _CALLS | _BRANCHES | _LOOPS
 # What hands a reference or a resource on.
 _PASSING = frozenset(
     ["Enter", "Exit", "Identity", "RefEnter", "RefExit", "RefIdentity", "RefSwitch"]
@@ -40,12 +41,13 @@ def calls_of(node: Any, functions: Container[str]) -> List[Call]:
       node: A ``NodeDef`` of a graph or of a function.
       functions: The names of all functions.
     """
-    given = tuple(one for one in node.input if not is_control(one))
-    if node.op in functions:
-        return [Call(node.op, given)]
-    if node.op not in _CALLS | _BRANCHES | _LOOPS:
+    op = node.op
+    if op not in functions and op not in _CALLING:
         return []
-    given = given[1:] if node.op in _BRANCHES else given
+    given = tuple(one for one in node.input if not is_control(one))
+    if op in functions:
+        return [Call(op, given)]
+    given = given[1:] if op in _BRANCHES else given
     names: List[str] = []
     # The attributes of a message have no order.
     for key in sorted(node.attr):

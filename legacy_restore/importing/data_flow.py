@@ -82,12 +82,11 @@ class DataFlow:
         self._steps: Dict[str, Step] = {}
         self._num_followed = 0
         self._add("", meta_graph.graph_def.node, {}, ())
-        self.steps: Mapping[str, Step] = {
-            name: dataclasses.replace(
-                one, inputs=tuple(map(self._resolved, one.inputs))
-            )
-            for name, one in self._steps.items()
-        }
+        self.steps: Mapping[str, Step] = self._steps
+        for name, one in self._steps.items() if self._aliases else ():
+            if any(given in self._aliases for given in one.inputs):
+                inputs = tuple(map(self._resolved, one.inputs))
+                self._steps[name] = Step(name, one.node, inputs)
         self._consumers: Optional[Dict[str, List[Step]]] = None
 
     def of_type(self, types: Any) -> Iterator[Step]:
@@ -132,7 +131,7 @@ class DataFlow:
         callers: Tuple[str, ...],
     ) -> None:
         # A function's outputs are named by its nodes' types, which have to be known.
-        types = {node.name: node for node in nodes}
+        types = {node.name: node for node in nodes} if prefix else {}
         for node in nodes:
             inputs = tuple(
                 self._output(prefix, text, types, arguments)
@@ -188,6 +187,8 @@ class DataFlow:
     ) -> Output:
         """What an input names: ``x``, ``x:1``, and in a function ``x:output:1``."""
         parts = text.split(":")
+        if len(parts) == 1 and not prefix:
+            return text, 0
         if prefix and parts[0] in arguments:
             return arguments[parts[0]]
         number = int(parts[-1]) if len(parts) > 1 and parts[-1].isdigit() else 0

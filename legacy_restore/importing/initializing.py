@@ -10,15 +10,19 @@ nothing else gives one to, is of use.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from legacy_restore.importing.effects import (
     VARIABLES,
     Effects,
     EffectsReader,
-    together,
 )
-from legacy_restore.importing.nodes import node_of, nodes_by_name, upstream
+from legacy_restore.importing.nodes import (
+    consumers_of,
+    node_of,
+    nodes_by_name,
+    upstream,
+)
 from legacy_restore.importing.op_defs import OpDefs
 
 # Collections of operations that are run whole when a graph is loaded: SavedModels have
@@ -45,8 +49,6 @@ class Initializers:
       loading: The operations that TensorFlow runs when it loads the file.
       parts: What does something among what those operations run, in the order of the
         file, with what it does.
-      effects: What each of the initialisers does, with all that runs before it.
-      feeds: The placeholders that each of the initialisers cannot run without.
     """
 
     tables: Mapping[str, Tuple[str, ...]]
@@ -55,8 +57,6 @@ class Initializers:
     needing: Tuple[str, ...]
     loading: Tuple[str, ...]
     parts: Mapping[str, Effects]
-    effects: Mapping[str, Effects]
-    feeds: Mapping[str, Tuple[str, ...]]
 
 
 def find_initializers(meta_graph: Any, op_defs: OpDefs) -> Initializers:
@@ -78,6 +78,7 @@ class _Finder:
         self._loading = self._roots(meta_graph, _LOADING)
         self._first = self._run_by(self._loading)
         self._then = self._run_by(self._roots(meta_graph, _BEGINNING))
+        self._out_of_checkpoints = self._below_restores()
 
     def found(self) -> Initializers:
         """Returns everything."""
@@ -100,13 +101,6 @@ class _Finder:
             for first in [self._assignment(one, found)]
             if first is not None
         }
-        every = dict.fromkeys(
-            [
-                *(name for names in chosen_tables.values() for name in names),
-                *(name for names in chosen.values() for name in names),
-                *assignments.values(),
-            ]
-        )
         return Initializers(
             tables=chosen_tables,
             iterators=chosen,
@@ -118,8 +112,6 @@ class _Finder:
             ),
             loading=self._loading,
             parts={name: self._reader.of(name) for name in self._first},
-            effects={name: self._effects(name) for name in every},
-            feeds={name: self._feeds(name) for name in every},
         )
 
     def _roots(self, meta_graph: Any, keys: Iterable[str]) -> Tuple[str, ...]:
@@ -156,11 +148,24 @@ class _Finder:
 
     def _is_restored(self, name: str) -> bool:
         """Whether the value that a node writes comes out of a checkpoint."""
-        values = [node_of(one) for one in self._nodes[name].input[1:]]
-        above = upstream(
-            self._nodes, values, lambda one: self._nodes[one].op in VARIABLES
-        )
-        return any(self._nodes[one].op in _RESTORES for one in above)
+        values = (node_of(one) for one in self._nodes[name].input[1:])
+        return any(one in self._out_of_checkpoints for one in values)
+
+    def _below_restores(self) -> Set[str]:
+        """The nodes that what was read from a checkpoint goes into, not by variables.
+
+        Followed down once: a training graph has an assignment for each weight with all
+        of its gradients above.
+        """
+        stack = [name for name, node in self._nodes.items() if node.op in _RESTORES]
+        found = set(stack)
+        consumers = consumers_of(self._nodes.values()) if stack else {}
+        while stack:
+            for node in consumers.get(stack.pop(), ()):
+                if node.name not in found and node.op not in VARIABLES:
+                    found.add(node.name)
+                    stack.append(node.name)
+        return found
 
     def _preferred(self, names: List[str]) -> Tuple[str, ...]:
         """What the file itself runs, where it says that."""
@@ -183,18 +188,6 @@ class _Finder:
             if len(choice) == 1:
                 return choice[0]
         return None
-
-    def _effects(self, name: str) -> Effects:
-        return together(self._reader.of(one) for one in upstream(self._nodes, [name]))
-
-    def _feeds(self, name: str) -> Tuple[str, ...]:
-        above = upstream(self._nodes, [name])
-        return tuple(
-            one
-            for one in sorted(above)
-            if self._nodes[one].op.startswith("Placeholder")
-            and self._nodes[one].op != "PlaceholderWithDefault"
-        )
 
 
 def _looks_like_one(op: str) -> bool:

@@ -33,7 +33,7 @@ def with_initializers(
         node = nodes[name]
         if node.op in VARIABLE_TYPES:
             return name in kept
-        if functions.intersection(functions_named(node)):
+        if functions and functions.intersection(functions_named(node)):
             return False  # Nobody looks into what they do for so little.
         return registered(node.op) is not None and not may_be_risky(node.op)
 

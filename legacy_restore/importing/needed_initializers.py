@@ -16,8 +16,10 @@ from typing import (
     Tuple,
 )
 
+from legacy_restore.importing.effects import Effects, EffectsReader, together
 from legacy_restore.importing.initializing import Initializers
 from legacy_restore.importing.nodes import nodes_by_name, upstream
+from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.report.findings import KINDS, Finding
 
 # How many parts a message lists.
@@ -79,6 +81,7 @@ class _Chooser:
     ) -> None:
         self._initializers = initializers
         self._nodes = nodes_by_name(meta_graph.graph_def.node)
+        self._reader = EffectsReader(meta_graph, OpDefs(meta_graph))
         self._kept = set(kept)
         self._before = frozenset(kept)
         self._restored = restored
@@ -141,9 +144,7 @@ class _Chooser:
             self._not_initialized(table, "nothing in the file does so", None)
         for name in names:
             self._keep(name)
-            feeds = [
-                one for one in self._initializers.feeds[name] if one not in self._given
-            ]
+            feeds = self._feeds(name)
             if feeds:
                 message = f"its initialiser needs a feed of {', '.join(feeds)}"
                 self._not_initialized(table, message, name)
@@ -153,9 +154,23 @@ class _Chooser:
     def _keep(self, name: str) -> None:
         self._kept |= upstream(self._nodes, [name], lambda one: one in self._kept)
 
+    def _effects(self, name: str) -> Effects:
+        """What an initialiser does, with all that runs before it."""
+        return together(self._reader.of(one) for one in upstream(self._nodes, [name]))
+
+    def _feeds(self, name: str) -> List[str]:
+        """The placeholders that an initialiser cannot run without."""
+        return [
+            one
+            for one in sorted(upstream(self._nodes, [name]))
+            if self._nodes[one].op.startswith("Placeholder")
+            and self._nodes[one].op != "PlaceholderWithDefault"
+            and one not in self._given
+        ]
+
     def _is_refused(self, target: str, name: str) -> bool:
         """Whether an initialiser would do more; says so."""
-        effects = self._initializers.effects[name]
+        effects = self._effects(name)
         weights = sorted(effects.variables & self._restored)
         also = [f"assigns to {_some(weights)}"] if weights else []
         also += [f"runs {_some(sorted(effects.others))}"] if effects.others else []

@@ -39,7 +39,7 @@ def consumers_of(nodes: Iterable[Any]) -> Dict[str, List[Any]]:
     """Returns the nodes that take each node's outputs, or wait for it, by its name."""
     found: Dict[str, List[Any]] = {}
     for node in nodes:
-        for name in dict.fromkeys(node_of(one) for one in node.input):
+        for name in {node_of(one): None for one in node.input}:
             found.setdefault(name, []).append(node)
     return found
 

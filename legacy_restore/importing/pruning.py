@@ -124,7 +124,10 @@ def _cut_functions(graph: Any) -> None:
     bodies: Dict[str, Any] = {one.signature.name: one for one in library.function}
     gradients = {one.function_name: one.gradient_func for one in library.gradient}
     stack: List[str] = [
-        name for node in graph.node for name in functions_named(node) if name in bodies
+        name
+        for node in (graph.node if bodies else ())
+        for name in functions_named(node)
+        if name in bodies
     ]
     seen: Set[str] = set()
     while stack:

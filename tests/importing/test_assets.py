@@ -12,6 +12,7 @@ from legacy_restore.importing.assets import (
     find_assets,
     place_assets,
 )
+from legacy_restore.importing.file_readers import find_file_readers
 from legacy_restore.tf import tf
 from tests.importing.messages import defs, exported, new_graph, node_named, read, saved
 from tests.samples import sample
@@ -264,7 +265,8 @@ def test_what_nothing_needs_is_not_demanded(tmp_path):
 
 def allowed(meta_graph, given=()):
     assets = find_assets(saved(meta_graph))
-    return allowed_readers(meta_graph, defs(meta_graph), assets, dict(given))
+    readers = find_file_readers(meta_graph, defs(meta_graph))
+    return allowed_readers(readers, assets, dict(given))
 
 
 def test_tables_of_declared_files_need_no_trust():
