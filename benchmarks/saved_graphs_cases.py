@@ -15,7 +15,7 @@ PRUNED = "legacy_restore"
 WHOLE = "prune=False"
 VARIANTS = (STOCK, PRUNED, WHOLE)
 
-# A public character model with its training graph, 5,510 operations.
+# A public character model with its training graph, 2,755 operations.
 _SAMPLE = ("char_rnn", "tf1_2", "model-85340")
 _SAMPLE_OUTPUT = "validation/softmax/Softmax:0"
 _VARIABLE = "LEGACY_RESTORE_SAMPLES"
