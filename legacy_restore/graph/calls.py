@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections.abc
-from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
 from legacy_restore import errors
+from legacy_restore.graph.composites import Component, components_of
 from legacy_restore.graph.interface import Input, parts_of
 from legacy_restore.graph.nest import leaves, pack
 from legacy_restore.graph.reasons import reason_of
@@ -15,9 +16,14 @@ from legacy_restore.tf import tf
 
 
 def merge(
-    model: str, feeds: Sequence[Any], inputs: Mapping[str, Any]
+    where: str, feeds: Sequence[Any], inputs: Mapping[str, Any]
 ) -> Dict[Any, Any]:
     """Returns what a call gives by position and by name as one mapping.
+
+    Args:
+      where: What is called, for messages.
+      feeds: What is given by position.
+      inputs: What is given by name.
 
     Raises:
       InputError: What is given by position is no mapping, or something is given twice.
@@ -26,79 +32,74 @@ def merge(
         isinstance(one, collections.abc.Mapping) for one in feeds
     ):
         raise errors.InputError(
-            f"model {model!r} takes arrays by name, or one mapping of arrays",
-            hint=f'restored["{model}"](images=array), or restored["{model}"]'
-            '({"images": array})',
+            f"{where} takes arrays by name, or one mapping of arrays",
+            hint='call it with (images=array), or with ({"images": array})',
         )
     given: Dict[Any, Any] = dict(feeds[0]) if feeds else {}
     both = set(given) & set(inputs)
     if both:
-        raise errors.InputError(
-            f"model {model!r}: {', '.join(sorted(both))} is given twice"
-        )
+        raise errors.InputError(f"{where}: {', '.join(sorted(both))} is given twice")
     return {**given, **inputs}
 
 
 def feeds_of(
-    model: str, inputs: Mapping[str, Input], given: Mapping[Any, Any]
+    where: str, inputs: Mapping[str, Input], given: Mapping[Any, Any]
 ) -> Dict[Any, np.ndarray]:
     """Returns the feeds of a call.
 
     Args:
-      model: The model's name, for messages.
+      where: What is called, for messages.
       inputs: The model's inputs by name.
-      given: Arrays by the name of the input, or by its tensor. What is fed to a sparse
-        tensor has three, as a ``tf.SparseTensorValue`` does.
+      given: Arrays by the name of the input, or by its tensor; for a sparse input what
+        ``composites.components_of`` takes.
 
     Raises:
       InputError: An input is missing or unknown, belongs to another graph, or does not
         have the shape or dtype that the placeholder asks for.
     """
-    named: Dict[str, Any] = {}
+    components: List[Component] = []
+    given_by: Dict[int, str] = {}
     for key, value in given.items():
-        name = _name_of(model, key, inputs)
-        if name in named:
-            raise errors.InputError(f"model {model!r}: {name!r} is given twice")
-        named[name] = value
+        name = _name_of(where, key, inputs)
+        for one in components_of(where, name, inputs[name].tensor, value):
+            other = given_by.get(id(one.tensor))
+            if other is not None:  # Two keys of a signature may be one tensor.
+                which = (
+                    repr(name) if other == name else f"{name!r}, which is {other!r},"
+                )
+                raise errors.InputError(f"{where}: {which} is given twice")
+            given_by[id(one.tensor)] = name
+            components.append(one)
     missing = [
-        name for name, one in inputs.items() if one.is_required and name not in named
+        name
+        for name, one in inputs.items()
+        if one.is_required and not all(id(p) in given_by for p in parts_of(one.tensor))
     ]
     if missing:
         raise errors.InputError(
-            f"model {model!r} misses {', '.join(map(repr, missing))}; "
-            f"{_described(inputs)}"
+            f"{where} misses {', '.join(map(repr, missing))}; {_described(inputs)}"
         )
-    return {
-        tensor: array
-        for name, value in named.items()
-        for tensor, array in _arrays(model, name, inputs[name].tensor, value)
-    }
+    return {one.tensor: _array(where, one) for one in components}
 
 
-def _name_of(model: str, key: Any, inputs: Mapping[str, Input]) -> str:
+def _name_of(where: str, key: Any, inputs: Mapping[str, Input]) -> str:
     if isinstance(key, str) and key in inputs:
         return key
     if isinstance(key, str):
-        raise errors.InputError(
-            f"model {model!r} has no input {key!r}; {_described(inputs)}"
-        )
+        raise errors.InputError(f"{where} has no input {key!r}; {_described(inputs)}")
     for name, one in inputs.items():
         if key is one.tensor:
             return name
-    if isinstance(key, tf.Tensor):
-        where = "of another graph" if _is_foreign(key, inputs) else ""
+    if not isinstance(key, (tf.Tensor, tf.SparseTensor)):
         raise errors.InputError(
-            f"model {model!r} cannot be fed {key!r} {where}".rstrip()
-            + f"; {_described(inputs)}"
+            f"{where}: {key!r} is no input's name; {_described(inputs)}"
         )
+    graphs = {id(one.graph) for two in inputs.values() for one in parts_of(two.tensor)}
+    is_foreign = id(getattr(key, "graph", None)) not in graphs
+    foreign = " of another graph" if is_foreign else ""
     raise errors.InputError(
-        f"model {model!r}: {key!r} is no input's name; {_described(inputs)}"
+        f"{where} cannot be fed {key!r}{foreign}; {_described(inputs)}"
     )
-
-
-def _is_foreign(tensor: Any, inputs: Mapping[str, Input]) -> bool:
-    graphs = {id(parts_of(one.tensor)[0].graph) for one in inputs.values()}
-    return id(getattr(tensor, "graph", None)) not in graphs
 
 
 def _described(inputs: Mapping[str, Input]) -> str:
@@ -111,29 +112,9 @@ def _described(inputs: Mapping[str, Input]) -> str:
     return f"its inputs are {', '.join(texts)}"
 
 
-def _arrays(
-    model: str, name: str, fed: Any, value: Any
-) -> Iterator[Tuple[Any, np.ndarray]]:
-    """Yields the array for each tensor that an input consists of."""
-    where = f"model {model!r}, input {name!r}"
-    tensors = parts_of(fed)
-    if isinstance(fed, tf.Tensor):
-        values = [value]
-    elif isinstance(value, tf.SparseTensor):
-        values = parts_of(value)
-    else:
-        values = list(value) if isinstance(value, (list, tuple)) else [value]
-    if len(values) != len(tensors):
-        hint = "tf.SparseTensorValue(indices, values, dense_shape)"
-        raise errors.InputError(
-            f"{where} takes {len(tensors)} arrays, got {type(value).__name__}",
-            hint=hint if isinstance(fed, tf.SparseTensor) else None,
-        )
-    for tensor, one in zip(tensors, values):
-        yield tensor, _array(where, tensor, one)
-
-
-def _array(where: str, placeholder: Any, value: Any) -> np.ndarray:
+def _array(of: str, component: Component) -> np.ndarray:
+    where = f"{of}, input {component.name!r}"
+    placeholder, value = component.tensor, component.value
     if isinstance(value, tf.Tensor):
         value = _value_of(where, value)
     wanted = placeholder.dtype.base_dtype
@@ -198,7 +179,7 @@ def _holds_the_same(cast: np.ndarray, array: np.ndarray, is_integer: bool) -> bo
 
 
 def run_outputs(
-    model: str, session: Any, outputs: Any, feeds: Mapping[Any, np.ndarray]
+    where: str, session: Any, outputs: Any, feeds: Mapping[Any, np.ndarray]
 ) -> Any:
     """Computes a nest of tensors.
 
@@ -206,7 +187,7 @@ def run_outputs(
     its initialiser or its training step, which would change the weights.
 
     Args:
-      model: The model's name, for messages.
+      where: What is called, for messages.
       session: The session.
       outputs: A nest of tensors; operations in it and None come back as None.
       feeds: What to feed.
@@ -225,8 +206,7 @@ def run_outputs(
         raise  # The session was closed meanwhile.
     except tf.errors.OpError as error:
         raise errors.InputError(
-            f"model {model!r} cannot compute its outputs from what was fed: "
-            f"{reason_of(error)}"
+            f"{where} cannot compute its outputs from what was fed: {reason_of(error)}"
         ) from error
     return pack(outputs, [next(computed) if is_computed(v) else None for v in values])
 

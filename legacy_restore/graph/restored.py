@@ -66,14 +66,13 @@ class RestoredModel:
         self._built = built
         self.name = built.model.name
         self.scope = built.model.scope
-        self._main = RestoredSignature(
-            self.name, built.inputs, built.outputs, owner._used
-        )
+        called = f"model {self.name!r}"
+        self._main = RestoredSignature(called, built.inputs, built.outputs, owner._used)
         self.inputs = self._main.inputs
         self.outputs = self._main.outputs
         self.signatures: Dict[str, RestoredSignature] = {
             name: RestoredSignature(
-                f"{self.name}, signature {name}", one.inputs, one.outputs, owner._used
+                f"{called}, signature {name!r}", one.inputs, one.outputs, owner._used
             )
             for name, one in built.signatures.items()
         }

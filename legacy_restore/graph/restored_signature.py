@@ -52,7 +52,9 @@ class RestoredSignature:
 
         Args:
           *feeds: At most one mapping of arrays by key, or by tensor.
-          **inputs: Arrays by key.
+          **inputs: Arrays by key; for a sparse tensor a
+            ``tf.compat.v1.SparseTensorValue``, for any other composite one a list of
+            the arrays of its components.
 
         Returns:
           The nest of outputs, with arrays for tensors and None for operations, which
@@ -66,7 +68,7 @@ class RestoredSignature:
         with self._used() as session:
             if not any(calls.is_computed(leaf.value) for leaf in leaves(self.outputs)):
                 raise errors.InputError(
-                    f"model {self.name!r} has no outputs: there is no tensor to compute"
+                    f"{self.name} has no outputs: there is no tensor to compute"
                 )
             given = calls.merge(self.name, feeds, inputs)
             checked = calls.feeds_of(self.name, self._inputs, given)
