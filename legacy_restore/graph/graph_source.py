@@ -81,6 +81,11 @@ def make_source(
         found[name] = _functions(where, name, found.get(name))
     found["assets"] = _paths_by_name(where, found.get("assets"))
     found["op_libraries"] = _paths(where, found.get("op_libraries"))
+    if found.get("tags") is not None and form is not SourceForm.SAVED_MODEL:
+        raise errors.UsageError(
+            f"{where}: tags= says which graph of a SavedModel is meant",
+            hint="Model.from_saved_model(name, directory, tags=...)",
+        )
     found["tags"] = _tags(where, found.get("tags"))
     signature = found.get("signature")
     if signature is not None and not isinstance(signature, str):

@@ -13,6 +13,7 @@ import sys
 from typing import Any, Dict, List, Optional, Sequence
 
 from legacy_restore import errors
+from legacy_restore.graph.graph_source import GraphSource
 from legacy_restore.graph.model import Model
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
@@ -38,7 +39,10 @@ def pickled_calls(
     """
     findings = _faults(None, {"function": function, **options})
     for model in models:
-        findings += _faults(model.name, vars(model))
+        parts = dict(vars(model))
+        if isinstance(model.build, GraphSource):
+            parts.update(vars(model.build.options), build=model.build.path)
+        findings += _faults(model.name, parts)
     if findings:
         headline = "this cannot be handed to another process; none was started"
         raise errors.UsageError(refusal_text(headline, findings), findings=findings)

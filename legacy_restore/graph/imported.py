@@ -101,7 +101,7 @@ def construct_by_import(
 
 
 def _prepared(model: Model, source: GraphSource, prefix: Optional[str]) -> Prepared:
-    path = source.path or (str(source) if prefix is None else f"{prefix}.meta")
+    path = source.path or f"{prefix}.meta"
     try:
         saved = _read(source, prefix)
         return prepare(saved, source.options, model.scope, model.name)
@@ -131,11 +131,6 @@ def _read(source: GraphSource, prefix: Optional[str]) -> SavedGraph:
         return read_saved_model(str(source.path), source.options.tags)
     if source.path is not None:
         return read_graph_file(source.path)
-    if prefix is None:
-        raise errors.LocationError(
-            "which .meta is meant only its checkpoint would tell",
-            hint="meta_graph=PATH names the file",
-        )
     return read_graph_file(f"{prefix}.meta")
 
 

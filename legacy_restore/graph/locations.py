@@ -30,3 +30,8 @@ def checkpoint_of(model: Model) -> Optional[LocationLike]:
         return model.checkpoint
     has_variables = os.path.isdir(os.path.join(directory, _VARIABLES))
     return model.checkpoint if has_variables else None
+
+
+def lies_beside_checkpoint(model: Model) -> bool:
+    """Returns whether only a model's checkpoint tells where its graph is."""
+    return isinstance(model.build, GraphSource) and model.build.path is None

@@ -283,6 +283,13 @@ class Model:
         arguments: Mapping[str, Any],
     ) -> Model:
         of_graph, others = split_arguments(arguments)
+        if path is None and (form is not SourceForm.META_GRAPH or checkpoint is None):
+            raise errors.UsageError(f"model {name!r}: None is no path of a graph")
+        if "checkpoint" in others:
+            raise errors.UsageError(
+                f"model {name!r}: a frozen graph has no checkpoint",
+                hint="Model.from_meta_graph(name, checkpoint, meta_graph=file)",
+            )
         return cls(name, make_source(name, form, path, of_graph), checkpoint, **others)
 
     def __repr__(self) -> str:

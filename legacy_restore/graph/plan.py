@@ -17,7 +17,7 @@ from legacy_restore.graph.connections import (
     connect_models,
     parse_connections,
 )
-from legacy_restore.graph.locations import checkpoint_of
+from legacy_restore.graph.locations import checkpoint_of, lies_beside_checkpoint
 from legacy_restore.graph.model import Model, check_models
 from legacy_restore.graph.operations import RestoreOperations
 from legacy_restore.graph.ownership import Ownership
@@ -224,6 +224,9 @@ def _build_all(
     built: Dict[str, BuiltModel] = {}
     failures: List[BuilderFailure] = []
     for model in models:
+        if lies_beside_checkpoint(model) and model.name not in prefixes:
+            failures.append(BuilderFailure(*findings[model.name]))
+            continue
         try:
             built[model.name] = build_model(
                 graph, model, ownership, prefixes.get(model.name)
@@ -234,9 +237,17 @@ def _build_all(
         return with_resource_findings(graph, connect_models(built, connections))
     of_files = [finding for own in findings.values() for finding in own]
     if len(failures) == 1 and failures[0].refusal is not None and not of_files:
-        raise failures[0].refusal
+        raise _of_model(failures[0].refusal, failures[0]) from failures[0].refusal
     own = [finding for failure in failures for finding in failure.findings]
     found = list(dict.fromkeys([*own, *of_files]))
     names = ", ".join(repr(failure.model) for failure in failures)
     text = refusal_text(f"model {names} cannot be built", found)
     raise errors.BuildError(text, findings=found) from failures[0].cause
+
+
+def _of_model(
+    refusal: errors.LegacyRestoreError, failure: BuilderFailure
+) -> errors.LegacyRestoreError:
+    """Returns a refusal that says which model it is about: files may be alike."""
+    text = f"model {failure.model!r}: {refusal.message}"
+    return type(refusal)(text, findings=failure.findings, hint=refusal.hint)

@@ -116,6 +116,7 @@ class CheckReport:
             if row.status is not CheckStatus.EQUAL
         ]
         lines = cut(align(listed), _MAX_LISTED) if listed else []
-        return "\n".join(
-            [f"checked {len(self.rows)} variables: {', '.join(counts)}", *lines]
-        )
+        headline = f"checked {len(self.rows)} variables"
+        if counts:
+            headline += f": {', '.join(counts)}"
+        return "\n".join([headline, *lines])
