@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Set
 
-from legacy_restore.importing.nodes import functions_named
+from legacy_restore.importing.nodes import (
+    all_functions_named,
+    functions_named,
+    reached,
+)
 
 _FUNCTION_TYPES = ("func", "list(func)")
 
@@ -27,16 +31,11 @@ class GraphFunctions:
         """Returns the names of all functions that operations lead to."""
         if not self._bodies:
             return set()
-        waiting = [name for one in operations for name in self._called_by(one)]
-        seen: Set[str] = set()
-        while waiting:
-            name = waiting.pop()
-            if name in seen or name not in self._bodies:
-                continue
-            seen.add(name)
-            for node in self._bodies[name]:
-                waiting += functions_named(node)
-        return seen
+        named = [name for one in operations for name in self._called_by(one)]
+        found = reached(
+            named, lambda name: all_functions_named(self._bodies.get(name, ()))
+        )
+        return found.intersection(self._bodies)
 
     def nodes_of(self, name: str) -> Iterable[Any]:
         """Returns the nodes of a function."""

@@ -6,7 +6,12 @@ from typing import Any, Dict, Iterable, Mapping, Set
 
 from legacy_restore.importing.assets import Asset, allowed_readers
 from legacy_restore.importing.file_readers import find_file_readers
-from legacy_restore.importing.nodes import all_bodies, functions_named
+from legacy_restore.importing.nodes import (
+    all_bodies,
+    all_functions_named,
+    functions_named,
+    reached,
+)
 from legacy_restore.importing.op_defs import OpDefs
 
 
@@ -34,7 +39,8 @@ def nodes_that_read_assets(
         return found
     calls = _calls(meta_graph)
     for node in meta_graph.graph_def.node:
-        called = _reached(functions_named(node), calls)
+        named = calls.keys() & functions_named(node)
+        called = reached(named, lambda name: calls.keys() & calls[name])
         if called & reading and not called & refused:
             found.add(node.name)
     return found
@@ -43,7 +49,7 @@ def nodes_that_read_assets(
 def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
     """The functions that each function names, itself not looked into further."""
     calls = {
-        function: {name for node in nodes for name in functions_named(node)}
+        function: set(all_functions_named(nodes))
         for function, nodes in all_bodies(meta_graph)
         if function
     }
@@ -51,14 +57,3 @@ def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
         if one.function_name in calls:
             calls[one.function_name].add(one.gradient_func)
     return calls
-
-
-def _reached(names: Iterable[str], calls: Mapping[str, Set[str]]) -> Set[str]:
-    stack = [name for name in names if name in calls]
-    found = set(stack)
-    while stack:
-        for name in calls[stack.pop()]:
-            if name in calls and name not in found:
-                found.add(name)
-                stack.append(name)
-    return found

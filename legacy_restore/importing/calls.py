@@ -7,11 +7,13 @@ from typing import Any, Container, List, Set, Tuple
 
 from legacy_restore.importing.nodes import is_control, node_of
 
-_CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
+CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
+"""Types of operations that call one function with all of their inputs."""
+
 # The first input decides what is called, the others are the arguments.
 _BRANCHES = frozenset(["Case", "If", "StatelessCase", "StatelessIf"])
 _LOOPS = frozenset(["StatelessWhile", "While"])
-_CALLING = _CALLS | _BRANCHES | _LOOPS
+_CALLING = CALLS | _BRANCHES | _LOOPS
 # What hands a reference or a resource on.
 _PASSING = frozenset(
     ["Enter", "Exit", "Identity", "RefEnter", "RefExit", "RefIdentity", "RefSwitch"]

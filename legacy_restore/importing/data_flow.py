@@ -11,13 +11,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
+from legacy_restore.importing.calls import CALLS
 from legacy_restore.importing.nodes import functions_named, is_control
 from legacy_restore.importing.op_defs import OpDefs
 
 Output = Tuple[str, int]
 """One output of an operation: the operation's name, and the output's number."""
 
-_CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 # What gives its first input on: the same elements, if of another shape or type.
 _PASSING = frozenset(
     [
@@ -149,7 +149,7 @@ class DataFlow:
 
     def _called(self, node: Any) -> Optional[str]:
         """The function that a node calls, if the call is to be followed."""
-        is_call = node.op in _CALLS
+        is_call = node.op in CALLS
         name = str(node.attr["f"].func.name if is_call else node.op)
         return name if name in self._followed else None
 

@@ -73,6 +73,28 @@ def functions_named(node: Any) -> List[str]:
     return names
 
 
+def all_functions_named(nodes: Iterable[Any]) -> List[str]:
+    """Returns what ``functions_named`` gives of all of some nodes."""
+    return [name for node in nodes for name in functions_named(node)]
+
+
+def reached(start: Iterable[str], after: Callable[[str], Iterable[str]]) -> Set[str]:
+    """Returns some names, and all that come after them, directly or not.
+
+    Args:
+      start: The names to begin with.
+      after: What comes right after a name.
+    """
+    stack = list(start)
+    found: Set[str] = set()
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack += after(name)
+    return found
+
+
 def upstream(
     nodes: Dict[str, Any],
     start: Iterable[str],

@@ -9,7 +9,7 @@ out, as a session leaves it out.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Set
+from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional
 
 from legacy_restore.importing.collections import as_variable, message_type, parse
 from legacy_restore.importing.colocation import drop_stale_colocation
@@ -23,10 +23,11 @@ from legacy_restore.importing.needed import (
     with_contexts,
 )
 from legacy_restore.importing.nodes import (
-    functions_named,
+    all_functions_named,
     is_control,
     node_of,
     nodes_by_name,
+    reached,
     tensor_name,
 )
 from legacy_restore.importing.op_defs import OpDefs
@@ -123,21 +124,13 @@ def _cut_functions(graph: Any) -> None:
     library = graph.library
     bodies: Dict[str, Any] = {one.signature.name: one for one in library.function}
     gradients = {one.function_name: one.gradient_func for one in library.gradient}
-    stack: List[str] = [
-        name
-        for node in (graph.node if bodies else ())
-        for name in functions_named(node)
-        if name in bodies
-    ]
-    seen: Set[str] = set()
-    while stack:
-        name = stack.pop()
-        if name in seen or name not in bodies:
-            continue
-        seen.add(name)
-        stack.append(gradients.get(name, name))
-        for node in bodies[name].node_def:
-            stack += functions_named(node)
+
+    def after(name: str) -> List[str]:
+        if name not in bodies:
+            return []
+        return [gradients.get(name, name), *all_functions_named(bodies[name].node_def)]
+
+    seen = reached(all_functions_named(graph.node if bodies else ()), after)
     keep_only(library.function, lambda one: one.signature.name in seen)
     keep_only(library.gradient, lambda one: one.function_name in seen)
     # TensorFlow 1.15 has no such field.

@@ -281,7 +281,7 @@ def _variable(
         is_local=is_local,
         is_trainable=is_trainable,
         initializer=_initializer(name, kind, definition, nodes, users),
-        snapshot=_snapshot(name, kind, definition, nodes, users),
+        snapshot=_snapshot(name, kind, definition, users),
         slice=None if definition is None else _slice(definition),
         device=str(node.device),
     )
@@ -322,13 +322,7 @@ def _is_restored(assignment: Any, nodes: Dict[str, Any]) -> bool:
     return False
 
 
-def _snapshot(
-    name: str,
-    kind: str,
-    definition: Any,
-    nodes: Dict[str, Any],
-    users: List[Any],
-) -> str:
+def _snapshot(name: str, kind: str, definition: Any, users: List[Any]) -> str:
     """A tensor of a variable's value that waits for nothing."""
     reading = [
         one.name

@@ -14,8 +14,9 @@ from legacy_restore.graphdef.op_registry import Origin, contrib_module_of, origi
 from legacy_restore.importing.needed import nodes_for
 from legacy_restore.importing.nodes import (
     all_bodies,
-    functions_named,
+    all_functions_named,
     nodes_by_name,
+    reached,
 )
 from legacy_restore.importing.op_defs import OpDefs, registered
 from legacy_restore.importing.saved_graph import Interface, Signature
@@ -68,7 +69,7 @@ def available_signatures(
     if not unknown:
         return interface, []
     nodes = nodes_by_name(meta_graph.graph_def.node)
-    bodies = {one.signature.name: one for one in meta_graph.graph_def.library.function}
+    bodies = {name: nodes for name, nodes in all_bodies(meta_graph) if name}
     left = {}
     findings = []
     for name, signature in interface.signatures.items():
@@ -92,19 +93,11 @@ def _types_for(
     nodes: Dict[str, Any], bodies: Dict[str, Any], signature: Signature
 ) -> Set[str]:
     """Returns the types of all operations that a signature needs, and functions'."""
-    found: Set[str] = set()
-    stack: List[str] = []
-    for name in nodes_for(nodes, signature):
-        stack += functions_named(nodes[name])
-    while stack:
-        name = stack.pop()
-        if name in found:
-            continue
-        found.add(name)
-        if name in bodies:
-            for node in bodies[name].node_def:
-                stack += functions_named(node)
-    return found
+    needed = (nodes[name] for name in nodes_for(nodes, signature))
+    return reached(
+        all_functions_named(needed),
+        lambda name: all_functions_named(bodies.get(name, ())),
+    )
 
 
 def _unknown_uses(meta_graph: Any) -> List[_Use]:

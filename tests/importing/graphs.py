@@ -22,7 +22,7 @@ def control_flow_v1():
 
 
 @contextlib.contextmanager
-def graph_of(kind):
+def graph_of(kind="resource"):
     """A new default graph whose variables are of a kind, "ref" or "resource"."""
     is_resource = kind == "resource"
     with tf.Graph().as_default() as graph:

@@ -1,18 +1,13 @@
 """Messages of saved graphs, made by the TensorFlow of the test."""
 
-import contextlib
-
 import legacy_restore.importing.op_defs as op_defs
 from legacy_restore.importing.saved_graph import GraphKind, SavedGraph
-from legacy_restore.tf import tf
+from legacy_restore.tf import SavedModel, tf
+from tests.importing.graphs import graph_of as new_graph
+from tests.importing.graphs import names as node_names
+from tests.importing.graphs import node as node_named
 
-
-@contextlib.contextmanager
-def new_graph(kind="resource"):
-    """A graph in which variables are of a kind."""
-    with tf.Graph().as_default() as graph:
-        tf.get_variable_scope().set_use_resource(kind == "resource")
-        yield graph
+__all__ = ["defs", "exported", "new_graph", "node_named", "node_names", "read", "saved"]
 
 
 def exported(graph, **collections):
@@ -29,28 +24,13 @@ def defs(meta_graph):
     return op_defs.OpDefs(meta_graph)
 
 
-def node_names(meta_graph):
-    """The names of all nodes of the graph."""
-    return {node.name for node in meta_graph.graph_def.node}
-
-
-def node_named(meta_graph, name):
-    """One node of the graph."""
-    return next(one for one in meta_graph.graph_def.node if one.name == name)
-
-
 def read(path):
     """The first graph of a file, as a message that may be changed."""
     with open(path, "rb") as stream:
         data = stream.read()
     if str(path).endswith(".meta"):
-        meta_graph = tf.MetaGraphDef.FromString(data)
-    else:
-        saved_model_pb2 = __import__(
-            "tensorflow.core.protobuf.saved_model_pb2", fromlist=["SavedModel"]
-        )
-        meta_graph = saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
-    return meta_graph
+        return tf.MetaGraphDef.FromString(data)
+    return SavedModel.FromString(data).meta_graphs[0]
 
 
 def saved(meta_graph, directory="", kind=GraphKind.META_GRAPH):

@@ -2,8 +2,9 @@
 
 import os
 
-from legacy_restore.importing.saved_graph import Interface, Signature, TensorBinding
-from legacy_restore.tf import tf
+from legacy_restore.importing.saved_graph import Interface
+from legacy_restore.tf import SavedModel, tf
+from tests.importing.graphs import signature
 
 # From the file to outputs that are no signature's, for files without signatures.
 META_GRAPHS = {
@@ -48,8 +49,8 @@ def read_meta_graph(path):
     if os.path.isdir(path):
         with open(os.path.join(path, "saved_model.pb"), "rb") as file:
             data = file.read()
-        # Field 2 of a SavedModel, which TensorFlow has no public name for.
-        return _saved_model(data)
+        (found,) = SavedModel.FromString(data).meta_graphs
+        return found
     with open(path, "rb") as file:
         data = file.read()
     if path.endswith(".meta"):
@@ -59,33 +60,15 @@ def read_meta_graph(path):
     return made
 
 
-def _saved_model(data):
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString(data)
-    assert len(model.meta_graphs) == 1
-    return model.meta_graphs[0]
-
-
 def interface_of(meta_graph, outputs=()):
     """Returns the signatures of a MetaGraphDef, or an interface of given outputs."""
     if outputs:
-        return Interface(signature("", [], outputs))
+        return Interface(signature("", outputs))
     found = {}
     for name, one in meta_graph.signature_def.items():
         if name not in _SIGNATURES_TO_SKIP:
             inputs = [info.name for info in one.inputs.values() if info.name]
             given = [info.name for info in one.outputs.values() if info.name]
-            found[name] = signature(name, inputs, given)
+            found[name] = signature(name, given, inputs)
     main = found.get("serving_default") or next(iter(found.values()))
     return Interface(main, found)
-
-
-def signature(name, inputs, outputs):
-    """Returns a signature whose keys are the tensors themselves."""
-    return Signature(
-        name,
-        {one: TensorBinding(one, one) for one in inputs},
-        {one: TensorBinding(one, one) for one in outputs},
-    )
