@@ -20,7 +20,7 @@ from legacy_restore.graph.interface import Input, needed_for, parts_of
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.python_functions import register_python_functions
 from legacy_restore.graph.running import BuilderFailure, entered_scope
-from legacy_restore.graph.saved_saveables import saved_saveables
+from legacy_restore.graph.saved_saveables import saveables_for_users, saved_saveables
 from legacy_restore.importing.pipeline import prepare
 from legacy_restore.importing.prepared import Prepared
 from legacy_restore.importing.python_functions import rewrite_tokens
@@ -72,9 +72,15 @@ def construct_by_import(
             _import(model, prepared.path, meta_graph)
         operations = graph.get_operations()[before:]
         objects = _objects(model.scope, prepared.definitions)
-        findings = restore_collections(graph, model, meta_graph, objects)
         saveables = saved_saveables(
             graph, model.name, model.scope, prepared.saved_objects
+        )
+        findings = restore_collections(
+            graph,
+            model,
+            meta_graph,
+            objects,
+            saveables_for_users(graph, model.scope, saveables),
         )
     signatures = {
         name: _built(graph, model.scope, one)

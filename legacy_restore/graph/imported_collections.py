@@ -34,7 +34,11 @@ _LEFT_OUT = frozenset(
 
 
 def restore_collections(
-    graph: Any, model: Model, meta_graph: Any, objects: Mapping[str, Any]
+    graph: Any,
+    model: Model,
+    meta_graph: Any,
+    objects: Mapping[str, Any],
+    saveables: Mapping[str, Any],
 ) -> List[Finding]:
     """Fills the collections of the graph, those of control flow too.
 
@@ -46,6 +50,8 @@ def restore_collections(
       model: The model.
       meta_graph: The ``MetaGraphDef``.
       objects: The ``tf.Variable`` objects that stand for variables, by operation name.
+      saveables: The saveable objects of mutable tables, by the table's operation name:
+        the file has only names, of which no Saver can be made.
 
     Returns:
       A remark on each collection of which something could not be restored.
@@ -54,7 +60,8 @@ def restore_collections(
     for key in sorted(meta_graph.collection_def):
         if key in _LEFT_OUT:
             continue
-        restored = _Restored(graph, model.scope, objects)
+        known = saveables if key == tf.GraphKeys.SAVEABLE_OBJECTS else objects
+        restored = _Restored(graph, model.scope, known)
         restored.add(key, meta_graph.collection_def[key])
         for item in restored.items:
             graph.add_to_collection(key, item)
@@ -78,9 +85,10 @@ class _Restored:
     def add(self, key: str, collection: Any) -> None:
         kind = collection.WhichOneof("kind")
         if kind == "node_list":
-            holds_variables = get_collection_proto_type(key) is VariableDef
+            is_known = key == tf.GraphKeys.SAVEABLE_OBJECTS
+            is_known |= get_collection_proto_type(key) is VariableDef
             for name in collection.node_list.value:
-                if holds_variables and self._name_of(name) in self._objects:
+                if is_known and self._name_of(name) in self._objects:
                     self.items.append(self._objects[self._name_of(name)])
                 else:
                     self._add_node(name)

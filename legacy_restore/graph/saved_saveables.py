@@ -8,7 +8,7 @@ operations that only a GPU has.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from legacy_restore.graph.restore_graph import entered
 from legacy_restore.graph.saveables import FoundSaveables, OwnedSaveable
@@ -104,6 +104,26 @@ def saved_saveables(
         ):
             owned.append(_owned(holder, scope, one))
     return FoundSaveables(tuple(owned), tuple(findings))
+
+
+def saveables_for_users(
+    graph: Any, scope: str, found: FoundSaveables
+) -> Dict[str, TableEntries]:
+    """Returns what Savers of the graph's user may save, by the tables' names.
+
+    Theirs have the names of the graph: the keys of a file may be another model's too.
+
+    Args:
+      graph: The graph.
+      scope: The model's scope.
+      found: What was imported.
+    """
+    with entered(graph, scope), tf.name_scope("legacy_restore"):
+        return {
+            one.table.name: TableEntries(one.table, [row.name for row in one.rows])
+            for one in found.owned
+            if one.table is not None
+        }
 
 
 def _fault(one: SavedObject, holder: Any) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 
 from tests.graph.helpers import linear
+from tests.saved_graphs import saved_case
 
 
 class TakesTwo(Exception):
@@ -98,3 +99,9 @@ BEHAVIOURS = {
     "interrupted": interrupted,
     "lambda": gives_lambda,
 }
+
+
+def outputs_of_case(restored):
+    """What a saved graph of the fixtures computes; its model has the case's name."""
+    (model,) = restored.values()
+    return model(saved_case(model.name).inputs)

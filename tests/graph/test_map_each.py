@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 import legacy_restore as lr
@@ -17,6 +18,8 @@ from legacy_restore.report.outcomes import ChildTraceback, raise_for_failed
 from tests.conftest import ROOT
 from tests.graph import child_work
 from tests.graph.helpers import linear_values, write
+from tests.graph.test_saved_graphs import model_of
+from tests.saved_graphs import saved_case
 
 NAMES = ("total", "raises", "dies")
 
@@ -306,3 +309,22 @@ def test_what_an_interactive_session_defines_is_refused(checkpoint):
     assert done.returncode == 0, log
     assert "function=function" in out and "interactive session" in out
     assert out.split()[-1] == "False"
+
+
+def test_saved_graphs_run_in_processes_of_their_own():
+    names = ["rnn", "tables"]
+    models = [model_of(saved_case(name), name) for name in names]
+    for name, one in zip(names, lr.map_each(child_work.outputs_of_case, models)):
+        expected = saved_case(name).outputs
+        assert set(one.result) == set(expected)
+        for key, value in expected.items():
+            np.testing.assert_allclose(one.result[key], value, atol=1e-5)
+
+
+def test_a_function_of_a_saved_graph_that_cannot_be_handed_over_is_named():
+    model = model_of(saved_case("py_func"), "m")
+    with pytest.raises(errors.UsageError) as caught:
+        lr.map_each(child_work.outputs_of_case, [model])
+    (finding,) = caught.value.findings
+    assert (finding.id, finding.model) == ("not-picklable", "m")
+    assert finding.subject.startswith("model 'm': py_functions={")

@@ -2,12 +2,15 @@
 
 import pytest
 
+import legacy_restore as lr
 from legacy_restore.graph.saved_saveables import saved_saveables
 from legacy_restore.graph.tables import table_of
 from legacy_restore.importing.saver_table import SavedObject
 from legacy_restore.tf import IS_TF1, tf
+from tests.graph.test_saved_graphs import model_of
 from tests.importing.graphs import exported, graph_of
 from tests.importing.graphs import table_of as saver_table_of
+from tests.saved_graphs import saved_case
 
 
 def mutable_table(name="words"):
@@ -110,3 +113,21 @@ def test_what_was_not_imported_is_nobodys():
         found = saved_saveables(graph, "model", "m", [held])
         assert found == type(found)((), ()) or (not found.owned and not found.findings)
         assert not graph.get_operations()
+
+
+@pytest.mark.parametrize("name", ["mutable_table", "mutable_table_resource"])
+def test_a_saver_of_the_whole_graph_saves_the_tables_of_all_models(name, tmp_path):
+    case = saved_case(name)
+    models = [model_of(case, "a", prune=False), model_of(case, "b", prune=False)]
+    with lr.restore(models) as restored, restored.graph.as_default():
+        held = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+        path = tf.train.Saver().save(restored.session, str(tmp_path / "all"))
+    # Stock TensorFlow has the operation there, of which no Saver can be made.
+    assert [one.op.op.name for one in held] == ["a/table", "b/table"]
+    with lr.open_checkpoint(case.prefix) as own, lr.open_checkpoint(path) as found:
+        keys = set(own.keys())
+        assert set(found.keys()) == {f"{one}/{key}" for one in "ab" for key in keys}
+        for key in keys:
+            for one in "ab":
+                value = found[f"{one}/{key}"]
+                assert sorted(value.ravel()) == sorted(own[key].ravel())
