@@ -66,7 +66,7 @@ def test_what_is_no_sparse_value_is_refused(saved_model):
         for wrong in (3.0, [[1.0, 2.0]], ([[0, 1]], ["text"], [1, 2])):
             with pytest.raises(errors.InputError) as caught:
                 restored["a"](x=wrong)
-            assert "input 'x'" in str(caught.value)
+            assert "input 'x" in str(caught.value)
         with pytest.raises(errors.InputError):
             restored["a"]({restored["a"].outputs["dense"]: _VALUE})
 
