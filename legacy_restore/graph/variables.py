@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, 
 import numpy as np
 
 from legacy_restore.checkpoint import TensorSlice
+from legacy_restore.importing.saved_variables import ADDED
 from legacy_restore.planning.spec import Part, Shape, VariableSpec
 from legacy_restore.tf import tf
 
@@ -231,6 +232,10 @@ def describe(
         kind="resource" if is_resource(first) else "ref",
         is_local=first.op.name in local_names,
         pieces=pieces_of(owned),
+        has_initializer=not any(
+            part.initializer.name.startswith(f"{scope}/{ADDED}/")
+            for part in owned.parts
+        ),
         is_trainable=any(
             part.op.name in trainable_names or getattr(part, "trainable", False)
             for part in owned.parts

@@ -37,6 +37,18 @@ def converted(
     )
 
 
+def no_initializer(model: ModelSpec, variable: VariableSpec) -> Finding:
+    """Returns the finding for a variable that nothing gives a value."""
+    return Finding(
+        KINDS["no-initializer"],
+        variable.name,
+        "the checkpoint gives it no value, and its initialiser is not in the graph, or "
+        "needs what was left out of it",
+        model=model.name,
+        hint="prune=False, outputs that do not need it, or a checkpoint that has it",
+    )
+
+
 def torn(model: ModelSpec, variable: VariableSpec) -> Finding:
     """Returns the finding for a tensor whose object is left out in part."""
     return Finding(

@@ -100,6 +100,9 @@ class _Decision:
             entry,
             conversion=fit.conversion,
         )
+        if row.is_merged and not variable.has_initializer:
+            finding = row_findings.no_initializer(self._model, variable)
+            return self._refused(finding, variable, entry)
         if fit.conversion is not None:
             self.findings.append(
                 row_findings.converted(self._model, variable, fit.conversion)
@@ -120,6 +123,9 @@ class _Decision:
         return self._refused(finding, variable)
 
     def _left(self, kind: str, variable: VariableSpec, text: str = "") -> PlanRow:
+        if not variable.has_initializer:
+            finding = row_findings.no_initializer(self._model, variable)
+            return self._refused(finding, variable)
         self.findings.append(row_findings.remark(kind, self._model, variable, text))
         return PlanRow(self._model.name, variable, Action.INITIALIZE)
 

@@ -53,6 +53,8 @@ class VariableSpec:
         its name: what a table is saved under does not follow its scope.
       saved_with: Of a tensor of a saveable object, the name of the object's first;
         all of them are restored, or none.
+      has_initializer: Whether there is one to run: of a saved graph, what the outputs
+        need may have none.
       pieces: The parts of a partitioned variable that are in the graph, else empty;
         name and shape are those of the whole. They need not make it up: TensorFlow
         gives slots that are made in a scope a name for each part of their variable
@@ -69,6 +71,7 @@ class VariableSpec:
     saver_name: str = ""
     saved_with: str = ""
     pieces: Tuple[Part, ...] = ()
+    has_initializer: bool = True
 
     @property
     def stock_key(self) -> str:

@@ -179,6 +179,7 @@ KINDS = _catalogue(
     _error("unused-weights", "weights left in the checkpoint"),
     _error("graph-mismatch", "graph and checkpoint of different models"),
     _error("saver-conflict", "Savers of the graph disagree"),
+    _error("no-initializer", "without a value and an initialiser"),
     _error("key-claimed-twice", "two variables on one key"),
     _error("ambiguous-match", "more than one way to match"),
     _error("missing-shadow", "without a moving average in the checkpoint"),

@@ -34,6 +34,7 @@ def test_the_json_of_a_plan(kind, tmp_path):
         "restored_parameters": 8,
         "shared_variables": 0,
         "shared_parameters": 0,
+        "constants": 0,
     }
     assert found == {
         "version": 1,

@@ -170,3 +170,27 @@ def test_what_waits_for_an_input_waits_for_what_comes_in_its_place(kind, tmp_pat
     with lr.restore(models, connect={"b/x": "a/y"}) as restored:
         assert restored["b"]({"a/x": 1.0}) == {"y": 5}
         assert restored.session.run(restored["a"].variables[0]) == 1
+
+
+def test_a_variable_that_its_graph_cannot_initialise_is_refused_by_the_plan(
+    kind, tmp_path
+):
+    prefix = str(tmp_path / "model.ckpt")
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        with tf.variable_scope("", use_resource=kind == "resource"):
+            weights = tf.get_variable("weights", [2])
+        tf.identity(weights, name="y")
+        tf.global_variables_initializer().run()
+        tf.train.Saver().save(session, prefix, write_meta_graph=False)
+        definition = tf.MetaGraphDef(graph_def=graph.as_graph_def())
+    nodes = definition.graph_def.node
+    kept = [one for one in nodes if "Assign" not in one.name and "save" not in one.name]
+    del nodes[:]
+    nodes.extend(kept)
+    path = tmp_path / "graph.meta"
+    path.write_bytes(definition.SerializeToString())
+    options = {"meta_graph": path, "outputs": {"y": "y"}}
+    assert lr.plan([lr.Model.from_meta_graph("m", prefix, **options)]).ok
+    left = lr.Model.from_meta_graph("m", prefix, exclude=["weights"], **options)
+    refused = lr.plan([left])
+    assert [one.id for one in refused.findings if one.is_error] == ["no-initializer"]

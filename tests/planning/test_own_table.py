@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from legacy_restore.mapping.partial import Partial
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.matching import explained_by, match_model
@@ -221,3 +222,15 @@ def test_an_object_graph_is_copied_where_the_files_restore_function_reads_it():
 def test_parts_of_variables_are_variables_of_the_table():
     one = model(variable("w", [4]), own=OwnTable(keys={"m/w": "k"}))
     assert keys_of(match_model(one, source(entry("k", [4])))) == {"w": "k"}
+
+
+@pytest.mark.parametrize(
+    "waiver", [{"allow_missing": (".*",)}, {"partial": Partial(exclude=("w",))}]
+)
+def test_what_nothing_gives_a_value_is_refused(waiver):
+    bare = dataclasses.replace(variable("w", [4]), has_initializer=False)
+    match = match_model(model(bare, "a", **waiver), source("a"))
+    assert error_ids(match.findings) == ["no-initializer"]
+    assert [row.action for row in match.rows] == [Action.REFUSE, Action.RESTORE]
+    given = match_model(model(bare, "a"), source("a", entry("w", [4])))
+    assert not error_ids(given.findings)
