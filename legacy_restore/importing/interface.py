@@ -160,7 +160,10 @@ def _chosen(
     if wanted is None:
         what = f"which signature is meant has to be said: there is {there}"
     hints = [f'signature="{name}"' for name in names[:3]]
-    raise errors.UsageError(f"{saved.path}: {what}", hint=" or ".join(hints) or None)
+    hint = " or ".join(hints)
+    if names:
+        hint += f"   or   --signature=MODEL={names[0]}"
+    raise errors.UsageError(f"{saved.path}: {what}", hint=hint or None)
 
 
 def _broken(saved: SavedGraph, tensors: Tensors, name: str) -> errors.BuildError:
@@ -330,4 +333,7 @@ def _could_be(proposed: ProposedInterface) -> str:
 def _outputs_hint(proposed: ProposedInterface) -> str:
     likely = proposed.likely_outputs() or {"y": "NAME"}
     pairs = ", ".join(f'"{key}": "{name}"' for key, name in likely.items())
-    return f"outputs={{{pairs}}}"
+    flags = " ".join(
+        f"--output_tensor=MODEL:{key}={name}" for key, name in likely.items()
+    )
+    return f"outputs={{{pairs}}}   or   {flags}"

@@ -124,7 +124,8 @@ def test_without_signatures_what_could_be_meant_is_listed(inputs):
     assert finding.id == "outputs-unknown"
     assert "loss" in str(error)
     assert "labels" in str(error)
-    assert finding.hint == 'outputs={"logits": "logits"}' or "first" in finding.hint
+    assert 'outputs={"logits": "logits"}' in finding.hint or "first" in finding.hint
+    assert "--output_tensor=MODEL:" in finding.hint
 
 
 # Signatures.
@@ -149,7 +150,7 @@ def test_a_signature_says_what_a_call_computes(signatures, asked, wanted):
 
 def test_several_signatures_without_a_default_are_listed():
     error = refused(errors.UsageError, [A, B])
-    assert error.hint == 'signature="a" or signature="b"'
+    assert error.hint == 'signature="a" or signature="b"   or   --signature=MODEL=a'
 
 
 def test_a_signature_that_there_is_not_is_refused_with_those_that_there_are():
