@@ -1,6 +1,7 @@
 """Mutable tables and other saveable objects in a session: compared, swapped, saved."""
 
 import contextlib
+import functools
 
 import numpy as np
 import pytest
@@ -253,7 +254,9 @@ def test_entries_are_put_back_when_the_files_changed_meanwhile(
         restored.session.run(insert(restored, build.made[0], [b"extra"], [4]))
         before = values_in(restored, "m")
         monkeypatch.setattr("legacy_restore.graph.swap.refuse_if_changed", refuse)
-        monkeypatch.setattr(restored, "_used", contextlib.nullcontext)
+        # Calls are held while weights are swapped; this one looks all the same.
+        past_the_gate = functools.partial(contextlib.nullcontext, restored.session)
+        monkeypatch.setattr(restored["m"]._main, "_used", past_the_gate)
         with pytest.raises(errors.RestoreError, match="changed meanwhile"):
             restored["m"].swap(new)
         assert seen == [101]
