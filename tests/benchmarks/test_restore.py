@@ -231,7 +231,7 @@ def test_commands_of_the_page_are_understood(tmp_path):
         words = [word for word in words if not word.startswith("PYTHON=")]
         assert words[0] == "scripts/bench"
         program = PROGRAM
-        if words[1:2] in (["read"], ["series"]):
+        if words[1:2] in (["read"], ["series"], ["saved_graphs"]):
             program = ROOT / "benchmarks" / words.pop(1)
             program = program.with_suffix(".py")
         code, _, err = run(*words[1:], "--help", tmp_path=tmp_path, program=program)
