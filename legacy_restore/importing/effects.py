@@ -87,7 +87,7 @@ class EffectsReader:
             one.signature.name: one for one in meta_graph.graph_def.library.function
         }
         self._known: Dict[str, _Writes] = {}
-        self._open: Set[str] = set()
+        self._bodies: Dict[str, Mapping[str, Any]] = {}
 
     def of(self, name: str) -> Effects:
         """Returns what one node of the graph does, without those before it."""
@@ -148,15 +148,51 @@ class EffectsReader:
 
     def _of_function(self, name: str) -> _Writes:
         """What a function does, in terms of its arguments."""
-        if name in self._open:
-            return _NOTHING  # What it does is found where it was entered first.
         if name not in self._known:
-            self._open.add(name)
-            body = nodes_by_name(self._functions[name].node_def)
-            found = _joined(self._writes(node, body) for node in body.values())
-            self._open.discard(name)
-            self._known[name] = found
+            self._learn(name)
         return self._known[name]
+
+    def _learn(self, name: str) -> None:
+        """Finds out what a function does, and all that it calls.
+
+        Functions may call each other in a circle: each is looked at again until none
+        of them is known to do more than before.
+        """
+        order = self._callees_first(name)
+        self._known.update(dict.fromkeys(order, _NOTHING))
+        is_growing = True
+        while is_growing:
+            is_growing = False
+            for one in order:
+                body = self._bodies[one]
+                # What was known stays first, so that only more can make a difference.
+                writes = [self._writes(node, body) for node in body.values()]
+                found = _joined([self._known[one], *writes])
+                is_growing = is_growing or found != self._known[one]
+                self._known[one] = found
+
+    def _callees_first(self, name: str) -> List[str]:
+        """A function and those that it calls and nothing is known of yet."""
+        order: List[str] = []
+        entered: Set[str] = set()
+        stack = [(name, False)]
+        while stack:
+            one, is_done = stack.pop()
+            if is_done:
+                order.append(one)
+                continue
+            if one in entered or one in self._known:
+                continue
+            entered.add(one)
+            body = nodes_by_name(self._functions[one].node_def)
+            self._bodies[one] = body
+            stack.append((one, True))
+            stack += [
+                (called.function, False)
+                for node in body.values()
+                for called in calls_of(node, self._functions)
+            ]
+        return order
 
     def _of_call(self, call: Call, body: Mapping[str, Any]) -> _Writes:
         """What a call does, in terms of the body that it stands in."""
