@@ -43,7 +43,7 @@ from legacy_restore.importing.ref_to_resource import to_resource, value_nodes
 from legacy_restore.importing.remnants import remnant_findings, remnants
 from legacy_restore.importing.repairing import remaining_faults, repair
 from legacy_restore.importing.replacing import replace_operations
-from legacy_restore.importing.saved_graph import ImportOptions, Interface, SavedGraph
+from legacy_restore.importing.saved_graph import ImportOptions, SavedGraph
 from legacy_restore.importing.saved_variables import (
     SavedVariable,
     added_nodes,
@@ -132,7 +132,9 @@ def prepare(
         left_out = remnants(meta_graph, facts.variables, facts.table, interface)
         keep_only(meta_graph.graph_def.node, lambda one: one.name not in left_out)
         findings += remnant_findings(left_out, facts.variables)
-    kept = _kept(meta_graph, interface, facts, options)
+    called = needed_for(meta_graph, interface)
+    written = _written(meta_graph, op_defs, called)
+    kept = _kept(meta_graph, called, facts, options)
     needed = initializers_of(
         facts.initializers,
         meta_graph,
@@ -168,8 +170,9 @@ def prepare(
     run = {*needed.nodes, *(one.initializer for one in variables)}
     for signature in interface.all():
         run.update(map(node_of, tensors_of(signature.outputs)))
-    findings += _trust_findings(meta_graph, saved, facts, options, model, run)
-    written = _written(meta_graph, op_defs, interface)
+    calls = python_calls(meta_graph)
+    findings += check_python_functions(model, calls, options.py_functions, facts.tokens)
+    findings += check_trust(model, meta_graph, saved, facts.asset_readers, options, run)
     meta_graph = rename_functions(isolate(meta_graph, scope, op_defs), scope)
     definitions = {
         one.name: variable_definition(one, facts.table.keys.get(one.name))
@@ -186,7 +189,7 @@ def prepare(
         saved_objects=objects_left(facts.table, meta_graph),
         initializers=needed.nodes,
         average_names=facts.average_names,
-        python_calls=python_calls(meta_graph),
+        python_calls=calls,
         written=written,
         findings=tuple(_of_model(findings, model)),
     )
@@ -209,14 +212,12 @@ def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Fa
     )
 
 
-def _kept(
-    meta_graph: Any, interface: Interface, facts: _Facts, options: ImportOptions
-) -> Kept:
+def _kept(meta_graph: Any, called: Kept, facts: _Facts, options: ImportOptions) -> Kept:
+    """What is kept of the graph, of which calls of its signatures need a part."""
     if not options.prune:
         return Kept(frozenset(node.name for node in meta_graph.graph_def.node))
-    kept = needed_for(meta_graph, interface)
-    nodes = with_initializers(meta_graph, facts.variables, kept.nodes)
-    return dataclasses.replace(kept, nodes=frozenset(nodes))
+    nodes = with_initializers(meta_graph, facts.variables, called.nodes)
+    return dataclasses.replace(called, nodes=frozenset(nodes))
 
 
 def _initialised_by(
@@ -231,26 +232,11 @@ def _initialised_by(
     )
 
 
-def _trust_findings(
-    meta_graph: Any,
-    saved: SavedGraph,
-    facts: _Facts,
-    options: ImportOptions,
-    model: str,
-    run: AbstractSet[str],
-) -> List[Finding]:
-    calls = python_calls(meta_graph)
-    return [
-        *check_python_functions(model, calls, options.py_functions, facts.tokens),
-        *check_trust(model, meta_graph, saved, facts.asset_readers, options, run),
-    ]
-
-
-def _written(meta_graph: Any, op_defs: OpDefs, interface: Interface) -> Tuple[str, ...]:
+def _written(meta_graph: Any, op_defs: OpDefs, called: Kept) -> Tuple[str, ...]:
     """The variables that a call of a signature writes."""
     reader = EffectsReader(meta_graph, op_defs)
     found: Set[str] = set()
-    for name in needed_for(meta_graph, interface).nodes:
+    for name in called.nodes:
         found |= reader.of(name).variables
     return tuple(sorted(found))
 
