@@ -43,7 +43,7 @@ from legacy_restore.importing.ref_to_resource import to_resource, value_nodes
 from legacy_restore.importing.remnants import remnant_findings, remnants
 from legacy_restore.importing.repairing import remaining_faults, repair
 from legacy_restore.importing.replacing import replace_operations
-from legacy_restore.importing.saved_graph import ImportOptions, SavedGraph
+from legacy_restore.importing.saved_graph import ImportOptions, Interface, SavedGraph
 from legacy_restore.importing.saved_variables import (
     SavedVariable,
     added_nodes,
@@ -95,6 +95,53 @@ class _Facts:
         return {one.name for one in self.variables if one.is_local}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Whole:
+    """All of a file's graph in order, and what it says.
+
+    Attributes:
+      saved: The file, with the graph repaired and operations replaced.
+      op_defs: The definitions of its operations.
+      interface: What can be called of it.
+      facts: What all of it says.
+      findings: What was mended, and what cannot be.
+    """
+
+    saved: SavedGraph
+    op_defs: OpDefs
+    interface: Interface
+    facts: _Facts
+    findings: List[Finding]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Part:
+    """What is imported of a file's graph, with names as they are in the file.
+
+    Attributes:
+      meta_graph: The part.
+      interface: What can be called of it.
+      variables: The variables in it.
+      needed: Its initialisers.
+      written: The variables that a call of a signature writes.
+      findings: What stands in the way.
+    """
+
+    meta_graph: Any
+    interface: Interface
+    variables: Tuple[SavedVariable, ...]
+    needed: NeededInitializers
+    written: Tuple[str, ...]
+    findings: List[Finding]
+
+    def run(self) -> Set[str]:
+        """Returns the nodes that are run, to initialise or in a call."""
+        found = {*self.needed.nodes, *(one.initializer for one in self.variables)}
+        for signature in self.interface.all():
+            found.update(map(node_of, tensors_of(signature.outputs)))
+        return found
+
+
 def prepare(
     saved: SavedGraph, options: ImportOptions, scope: str, model: str
 ) -> Prepared:
@@ -113,6 +160,50 @@ def prepare(
       BuildError: Nobody can tell what goes in and comes out.
       UsageError: An argument names what the file does not have.
     """
+    whole = _whole(saved, options)
+    part = _part(whole, options, model)
+    facts = whole.facts
+    calls = python_calls(part.meta_graph)
+    findings = [
+        *whole.findings,
+        *part.findings,
+        *unknown_operations(part.meta_graph, whole.op_defs),
+        *remaining_faults(part.meta_graph),
+        *check_python_functions(model, calls, options.py_functions, facts.tokens),
+        *check_trust(
+            model,
+            part.meta_graph,
+            whole.saved,
+            facts.asset_readers,
+            options,
+            part.run(),
+        ),
+    ]
+    meta_graph = isolate(part.meta_graph, scope, whole.op_defs)
+    meta_graph = rename_functions(meta_graph, scope)
+    definitions = {
+        one.name: variable_definition(one, facts.table.keys.get(one.name))
+        for one in part.variables
+    }
+    return Prepared(
+        path=saved.path,
+        meta_graph=meta_graph,
+        interface=part.interface,
+        definitions=definitions,
+        own=own_table(
+            facts.table, definitions, meta_graph, _initialised(facts, part.needed)
+        ),
+        saved_objects=objects_left(facts.table, meta_graph),
+        initializers=part.needed.nodes,
+        average_names=facts.average_names,
+        python_calls=calls,
+        written=part.written,
+        findings=tuple(_of_model(findings, model)),
+    )
+
+
+def _whole(saved: SavedGraph, options: ImportOptions) -> _Whole:
+    """Puts a file's graph in order, and reads what all of it says."""
     findings: List[Finding] = []
     if options.trust:
         findings += load_op_libraries(options.op_libraries)
@@ -127,7 +218,16 @@ def prepare(
         meta_graph, resolve_interface(saved, options), op_defs
     )
     findings += found
-    facts = _facts_of(saved, op_defs, options)
+    return _Whole(
+        saved, op_defs, interface, _facts_of(saved, op_defs, options), findings
+    )
+
+
+def _part(whole: _Whole, options: ImportOptions, model: str) -> _Part:
+    """Leaves out what is not asked for, and gives the rest its files and its kind."""
+    meta_graph, interface = whole.saved.meta_graph, whole.interface
+    op_defs, facts = whole.op_defs, whole.facts
+    findings: List[Finding] = []
     if not options.prune:
         left_out = remnants(meta_graph, facts.variables, facts.table, interface)
         keep_only(meta_graph.graph_def.node, lambda one: one.name not in left_out)
@@ -151,7 +251,7 @@ def prepare(
         meta_graph,
         facts.assets,
         options.assets,
-        saved.directory,
+        whole.saved.directory,
         model,
         options.trust,
     )
@@ -165,34 +265,7 @@ def prepare(
     variables = _initialised_by(variables, needed.assignments)
     for one in variables:
         meta_graph.graph_def.node.extend(added_nodes(one))
-    findings += unknown_operations(meta_graph, op_defs)
-    findings += remaining_faults(meta_graph)
-    run = {*needed.nodes, *(one.initializer for one in variables)}
-    for signature in interface.all():
-        run.update(map(node_of, tensors_of(signature.outputs)))
-    calls = python_calls(meta_graph)
-    findings += check_python_functions(model, calls, options.py_functions, facts.tokens)
-    findings += check_trust(model, meta_graph, saved, facts.asset_readers, options, run)
-    meta_graph = rename_functions(isolate(meta_graph, scope, op_defs), scope)
-    definitions = {
-        one.name: variable_definition(one, facts.table.keys.get(one.name))
-        for one in variables
-    }
-    return Prepared(
-        path=saved.path,
-        meta_graph=meta_graph,
-        interface=interface,
-        definitions=definitions,
-        own=own_table(
-            facts.table, definitions, meta_graph, _initialised(facts, needed)
-        ),
-        saved_objects=objects_left(facts.table, meta_graph),
-        initializers=needed.nodes,
-        average_names=facts.average_names,
-        python_calls=calls,
-        written=written,
-        findings=tuple(_of_model(findings, model)),
-    )
+    return _Part(meta_graph, interface, variables, needed, written, findings)
 
 
 def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Facts:
