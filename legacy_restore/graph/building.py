@@ -66,7 +66,11 @@ class BuiltModel:
 
 
 def build_model(
-    graph: Any, model: Model, ownership: Ownership, prefix: Optional[str] = None
+    graph: Any,
+    model: Model,
+    ownership: Ownership,
+    prefix: Optional[str] = None,
+    wired: Optional[Mapping[str, Any]] = None,
 ) -> BuiltModel:
     """Puts a model into its scope of the graph.
 
@@ -76,6 +80,8 @@ def build_model(
       ownership: The variables of the models that were built before; those of this one
         are added.
       prefix: The prefix of its checkpoint, or None without one.
+      wired: Of a saved graph, tensors of the models before it by the names of the
+        inputs in whose place they come; those of code are wired afterwards.
 
     Raises:
       BuilderFailure: The builder raised, its scope was taken, or it returned what
@@ -84,7 +90,7 @@ def build_model(
     if isinstance(model.build, GraphSource):
         from legacy_restore.graph.imported import construct_by_import
 
-        made = construct_by_import(graph, model, model.build, prefix)
+        made = construct_by_import(graph, model, model.build, prefix, wired or {})
     else:
         made = construct_by_code(graph, model, model.build)
     created_here = variables_lib.created_by(made.operations, made.objects)
@@ -145,7 +151,7 @@ def _ownership_findings(
     model: Model, made: Constructed, ownership: Ownership
 ) -> List[Finding]:
     returned = [leaf.value for leaf in leaves(made.outputs)]
-    claims = ownership.claims(model.name, made.operations, returned)
+    claims = ownership.claims(model.name, made.operations, returned, made.wired)
     created = variables_lib.created_by(made.operations, made.objects)
     stored = [variable.op for variable in created]
     stored += [

@@ -43,6 +43,7 @@ class Constructed:
       written: Names of variables that the model's own operations may write, without
         being trained.
       num_constants: Of a saved graph, the number of its constants.
+      wired: Of a saved graph, the tensors of other models that it takes.
     """
 
     operations: Tuple[Any, ...]
@@ -57,3 +58,4 @@ class Constructed:
     own: OwnTable = OwnTable()
     written: Tuple[str, ...] = ()
     num_constants: int = 0
+    wired: Tuple[Any, ...] = ()

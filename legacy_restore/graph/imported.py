@@ -9,18 +9,21 @@ sound (``tensorflow/python/framework/meta_graph.py``).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from legacy_restore import errors
 from legacy_restore.graph.collections import own_collections
 from legacy_restore.graph.constructed import BuiltSignature, Constructed
 from legacy_restore.graph.graph_source import GraphSource, SourceForm
 from legacy_restore.graph.imported_collections import restore_collections
+from legacy_restore.graph.input_mapping import input_map
 from legacy_restore.graph.interface import Input, needed_for, parts_of
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.python_functions import register_python_functions
 from legacy_restore.graph.running import BuilderFailure, entered_scope
 from legacy_restore.graph.saved_saveables import saveables_for_users, saved_saveables
+from legacy_restore.graph.wire_ends import type_text
+from legacy_restore.importing.nodes import is_control
 from legacy_restore.importing.pipeline import prepare
 from legacy_restore.importing.prepared import Prepared
 from legacy_restore.importing.python_functions import rewrite_tokens
@@ -45,7 +48,11 @@ _CONTRADICTIONS = (
 
 
 def construct_by_import(
-    graph: Any, model: Model, source: GraphSource, prefix: Optional[str]
+    graph: Any,
+    model: Model,
+    source: GraphSource,
+    prefix: Optional[str],
+    wired: Mapping[str, Any],
 ) -> Constructed:
     """Imports a saved graph in the model's scope of the graph.
 
@@ -54,6 +61,8 @@ def construct_by_import(
       model: The model.
       source: The saved graph.
       prefix: The prefix of the model's checkpoint, or None without one.
+      wired: Tensors of other models, by the names of the inputs in whose place they
+        come. One that does not fit its input is not used.
 
     Raises:
       BuilderFailure: The file cannot be read, or the graph not be imported; all that
@@ -69,7 +78,7 @@ def construct_by_import(
         )
         meta_graph = rewrite_tokens(prepared.meta_graph, tokens)
         with entered_scope(model):
-            _import(model, prepared.path, meta_graph)
+            used = _import(model, prepared, meta_graph.graph_def, wired)
         operations = graph.get_operations()[before:]
         objects = _objects(model.scope, prepared.definitions)
         saveables = saved_saveables(
@@ -103,6 +112,7 @@ def construct_by_import(
         own=prepared.own.in_scope(model.scope),
         written=tuple(f"{model.scope}/{name}" for name in prepared.written),
         num_constants=sum(one.type == "Const" for one in operations),
+        wired=used,
     )
 
 
@@ -124,11 +134,13 @@ def _prepared(model: Model, source: GraphSource, prefix: Optional[str]) -> Prepa
         raise _import_failed(model, path, error) from error
 
 
-def _import_failed(model: Model, path: str, error: Exception) -> BuilderFailure:
+def _import_failed(
+    model: Model, path: str, error: Exception, hint: Optional[str] = None
+) -> BuilderFailure:
     text = (str(error).strip().splitlines() or [""])[0]
     if not isinstance(error, (ValueError, tf.errors.OpError)):
         text = f"{type(error).__name__}: {text}"
-    finding = Finding(KINDS["import-failed"], path, text[:300], model.name)
+    finding = Finding(KINDS["import-failed"], path, text[:300], model.name, hint=hint)
     return BuilderFailure(finding, cause=error)
 
 
@@ -140,12 +152,28 @@ def _read(source: GraphSource, prefix: Optional[str]) -> SavedGraph:
     return read_graph_file(f"{prefix}.meta")
 
 
-def _import(model: Model, path: str, meta_graph: Any) -> None:
+def _import(
+    model: Model, prepared: Prepared, graph_def: Any, wired: Mapping[str, Any]
+) -> Tuple[Any, ...]:
+    """Imports a graph and returns the tensors of other models that it takes."""
+    mapped: Dict[str, Any] = {}
     try:
+        mapped = input_map(graph_def, prepared.interface.main.inputs, wired)
         # A slash at the end enters the scope as it is.
-        tf.import_graph_def(meta_graph.graph_def, name=f"{model.scope}/")
+        tf.import_graph_def(graph_def, mapped, name=f"{model.scope}/")
     except _CONTRADICTIONS as error:
-        raise _import_failed(model, path, error) from error
+        raise _import_failed(model, prepared.path, error, _wires(mapped)) from error
+    return tuple(mapped.values())
+
+
+def _wires(mapped: Mapping[str, Any]) -> Optional[str]:
+    """What to look at where a graph does not take what it was wired to."""
+    wires = [
+        f"{name} comes from {value.name}, {type_text(value)}"
+        for name, value in sorted(mapped.items())
+        if not is_control(name)
+    ]
+    return "; ".join(wires) or None
 
 
 def _objects(scope: str, definitions: Mapping[str, Any]) -> Dict[str, Any]:

@@ -56,7 +56,11 @@ class Ownership:
         return [finding for finding in found if finding is not None]
 
     def claims(
-        self, model: str, operations: Sequence[Any], returned: Iterable[Any]
+        self,
+        model: str,
+        operations: Sequence[Any],
+        returned: Iterable[Any],
+        wired: Iterable[Any] = (),
     ) -> List[Finding]:
         """Returns a finding for each thing of an earlier model that is used again.
 
@@ -64,12 +68,14 @@ class Ownership:
           model: The model that was built last, not added yet.
           operations: All operations that its builder created.
           returned: The tensors and variables that its builder returned.
+          wired: The tensors of earlier models that were asked to be used.
         """
         users: Dict[Any, str] = {}
+        permitted = {tensor.name for tensor in wired}
         for operation in operations if self._owner else ():
             for tensor in operation.inputs:
                 used = tensor.op
-                if used in self._owner:
+                if used in self._owner and tensor.name not in permitted:
                     users.setdefault(self._variable_of.get(used, used), operation.name)
         for value in returned:
             used = getattr(value, "op", None)

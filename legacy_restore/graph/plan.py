@@ -14,7 +14,7 @@ from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.graph.building import BuiltModel, build_model
 from legacy_restore.graph.connections import (
     Connection,
-    connect_models,
+    build_order,
     parse_connections,
 )
 from legacy_restore.graph.locations import checkpoint_of, lies_beside_checkpoint
@@ -25,6 +25,7 @@ from legacy_restore.graph.resources import with_resource_findings
 from legacy_restore.graph.running import BuilderFailure
 from legacy_restore.graph.shared import link_storage, share_plan, shared_by
 from legacy_restore.graph.table_findings import with_table_findings
+from legacy_restore.graph.wiring import connect_models, values_for
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan
 from legacy_restore.planning.shared import Shared, Sharing, check_shared, with_sharing
@@ -222,19 +223,25 @@ def _build_all(
     """Builds every model, then raises for all that cannot be built."""
     ownership = Ownership()
     built: Dict[str, BuiltModel] = {}
-    failures: List[BuilderFailure] = []
-    for model in models:
+    failed: Dict[str, BuilderFailure] = {}
+    for model in build_order(models, connections):
         if lies_beside_checkpoint(model) and model.name not in prefixes:
-            failures.append(BuilderFailure(*findings[model.name]))
+            failed[model.name] = BuilderFailure(*findings[model.name])
             continue
         try:
             built[model.name] = build_model(
-                graph, model, ownership, prefixes.get(model.name)
+                graph,
+                model,
+                ownership,
+                prefixes.get(model.name),
+                values_for(model.name, built, connections),
             )
         except BuilderFailure as failure:
-            failures.append(failure)
-    if not failures:
+            failed[model.name] = failure
+    if not failed:
+        built = {model.name: built[model.name] for model in models}
         return with_resource_findings(graph, connect_models(built, connections))
+    failures = [failed[model.name] for model in models if model.name in failed]
     of_files = [finding for own in findings.values() for finding in own]
     if len(failures) == 1 and failures[0].refusal is not None and not of_files:
         raise _of_model(failures[0].refusal, failures[0]) from failures[0].refusal

@@ -144,13 +144,28 @@ def value_of(variable: Any) -> Any:
     """
     if not is_resource(variable):
         return variable.op.outputs[0]
-    for operation in variable.handle.consumers():
-        if operation.type == "ReadVariableOp" and not operation.control_inputs:
-            return operation.outputs[0]
+    read = read_of(variable)
+    if read is not None:
+        return read
     with tf.device(variable.device):
         return tf.raw_ops.ReadVariableOp(
             resource=variable.handle, dtype=variable.dtype.base_dtype
         )
+
+
+def read_of(variable: Any) -> Any:
+    """Returns the tensor by which a ``tf.Variable``'s own model reads it, or None.
+
+    It waits for nothing, and no operation is made for it.
+    """
+    if not is_resource(variable):
+        return variable.value()
+    reads = (one for one in variable.handle.consumers() if _is_free_read(one))
+    return next((one.outputs[0] for one in reads), None)
+
+
+def _is_free_read(operation: Any) -> bool:
+    return operation.type == "ReadVariableOp" and not operation.control_inputs
 
 
 def slice_spec(variable: Any) -> str:

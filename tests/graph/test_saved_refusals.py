@@ -141,7 +141,13 @@ def test_one_saved_graph_after_the_other_each_with_its_own_error(tmp_path):
 @pytest.mark.parametrize("lacking", rewiring._NEEDED)
 def test_a_tensorflow_that_cannot_rewire_is_said_so(monkeypatch, tmp_path, lacking):
     monkeypatch.setattr(rewiring, "_NEEDED", (lacking + "_of_old",))
-    models = [frozen("a", tmp_path), frozen("b", tmp_path)]
+    prefix = write(tmp_path / "m", {"w": np.float32(2)})
+
+    def scale():
+        x = tf.placeholder(tf.float32, [None], name="x")
+        return {"y": x * tf.get_variable("w", [])}
+
+    models = [frozen("a", tmp_path), lr.Model("b", scale, prefix)]
     with pytest.raises(errors.BuildError) as caught:
         lr.restore(models, connect={"b/x": "a/y"})
     assert f"have no {lacking}_of_old" in str(caught.value)
