@@ -98,10 +98,11 @@ def upstream_of(name: str, connections: Sequence[Connection]) -> List[str]:
     found: List[str] = []
     waiting = [name]
     while waiting:
-        fed = waiting.pop(0)
-        sources = [one.source for one in connections if one.target == fed]
-        waiting += sources
-        found += [one for one in sources if one not in found]
+        fed = waiting.pop()
+        sources = (one.source for one in connections if one.target == fed)
+        new = [one for one in dict.fromkeys(sources) if one not in found]
+        found += new
+        waiting += new
     return found
 
 

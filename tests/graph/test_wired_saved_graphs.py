@@ -9,9 +9,10 @@ import pytest
 import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.graph import rewiring
+from legacy_restore.graph.connections import build_order, parse_connections
 from legacy_restore.tf import tf
-from tests.graph.helpers import of_kind, write
-from tests.graph.test_saved_graphs import model_of
+from tests.graph.helpers import dtype_of, of_kind, write
+from tests.graph.test_saved_graphs import _CASES, assert_equal, model_of
 from tests.importing.graphs import control_flow_v1
 from tests.saved_graphs import saved_case
 
@@ -437,22 +438,22 @@ def test_a_wire_before_an_input_in_the_middle_may_change_what_fits(kind, tmp_pat
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_each_computes_over_wires_what_it_does_when_it_is_fed(name):
+def test_each_computes_over_wires_what_it_does_when_it_is_fed(name, kind, tmp_path):
     case = saved_case(name)
     if not case.inputs:
         pytest.skip("it has no inputs")
 
     def build():
-        return {
-            key: tf.placeholder(value.dtype, value.shape, key)
-            if value.dtype.kind not in "OSU"
-            else tf.placeholder(tf.string, value.shape, key)
+        found = {
+            key: tf.placeholder(dtype_of(value), value.shape, key)
             for key, value in case.inputs.items()
         }
+        return {**found, "own": tf.get_variable("w", []) + 0.0}
 
+    prefix = write(tmp_path / "m", {"w": np.float32(2)})
     models = [
         model_of(case, "b"),
-        lr.Model("a", build, _EMPTY),
+        lr.Model("a", of_kind(kind, build), prefix),
         model_of(case, "c", prune=False),
         model_of(case, "alone"),
     ]
@@ -464,3 +465,38 @@ def test_each_computes_over_wires_what_it_does_when_it_is_fed(name):
             assert_equal(restored[one](fed), case.outputs)
         assert_equal(restored["alone"](case.inputs), case.outputs)
         restored.check().raise_if_failed()
+
+
+def test_a_wire_permits_no_builder_to_take_the_tensor_itself(kind, tmp_path):
+    held = {}
+
+    def source(x, w):
+        held["y"] = x * w
+        return {"y": held["y"]}
+
+    models = [
+        built(kind, "a", tmp_path, 2, source),
+        built(kind, "d", tmp_path, 7, lambda x, w: {"y": x * w + held["y"]}),
+        saved(kind, "b", tmp_path, 3),
+    ]
+    plan = lr.plan(models, connect={"d/x": "a/y", "b/x": "a/y"})
+    claimed = [one.model for one in plan.findings if one.id == "variable-claimed"]
+    assert claimed == ["d"]
+
+
+def test_only_what_feeds_saved_graphs_is_put_before_them():
+    model = lr.Model.from_graph_def("s", "f.pb")
+    models = {name: lr.Model(name, dict, "m") for name in "abcde"}
+    models = [models["b"], models["a"], model, models["c"], models["d"], models["e"]]
+    connect = {"b/x": "a/y", "s/x": "d/y", "s/z": "c/y", "d/x": "c/y", "s/w": "e/y"}
+
+    def order(connect):
+        names = [one.name for one in models]
+        found = build_order(models, parse_connections(connect, names))
+        return "".join(one.name for one in found)
+
+    assert order({}) == "bascde"
+    assert order({"b/x": "a/y"}) == "bascde"
+    assert sorted(order(connect)) == sorted("bascde")
+    assert order(connect).startswith("ba") and order(connect).endswith("s")
+    assert order(connect).index("c") < order(connect).index("d")
