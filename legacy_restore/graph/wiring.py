@@ -47,7 +47,7 @@ def values_for(
         values = {
             _name_of(inputs[key].tensor): value
             for key, value in _values(source, wired, connections).items()
-            if key in inputs
+            if key in inputs and fits(inputs[key].tensor, value)
         }
         wired[source] = _with_values(wired[source], values)
     return _values(name, wired, connections)
@@ -97,7 +97,7 @@ def _wired(
     values: Dict[str, Any] = {}
     for one in connections:
         placeholder, value = _ends(one, built)
-        if values.setdefault(placeholder.name, value) is not value:
+        if values.setdefault(placeholder.name, value).name != value.name:
             raise errors.UsageError(
                 f"connect: two outputs would be one tensor of model {name!r}, "
                 f"{placeholder.name}",

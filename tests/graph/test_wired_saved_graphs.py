@@ -409,11 +409,13 @@ def test_what_an_assignment_of_a_ref_variable_gives_is_refused_with_what_to_do(
 
 
 def test_a_wire_before_an_input_in_the_middle_may_change_what_fits(kind, tmp_path):
-    def build():
+    # Without the shapes that `.meta` files keep of each operation.
+    with tf.Graph().as_default() as graph:
         x = tf.placeholder(tf.float32, [2], "x")
-        middle = tf.multiply(x, 2.0, "middle")
-        tf.multiply(middle, tf.get_variable("w", []), name="y")
+        tf.multiply(tf.multiply(x, 2.0, "middle"), 3.0, name="y")
         tf.identity(x, "seen")
+        path = tmp_path / "graph.pb"
+        path.write_bytes(graph.as_graph_def().SerializeToString())
 
     def source(x, w):
         return {"y": x * w, "three": tf.reshape(x, [3]), "two": tf.reshape(x, [2])}
@@ -425,7 +427,7 @@ def test_a_wire_before_an_input_in_the_middle_may_change_what_fits(kind, tmp_pat
     }
     models = [
         built(kind, "a", tmp_path, 2, source),
-        saved(kind, "b", tmp_path, 3, build, **asked),
+        lr.Model.from_graph_def("b", str(path), **asked),
     ]
     with pytest.raises(errors.UsageError) as caught:
         lr.plan(models, connect={"b/m": "a/three", "b/x": "a/y"})
@@ -435,6 +437,27 @@ def test_a_wire_before_an_input_in_the_middle_may_change_what_fits(kind, tmp_pat
         found = restored["b"]({"a/x": [1.0, 10.0]})
         assert found["y"].tolist() == [3.0, 30.0]
         assert found["seen"].tolist() == [2.0, 20.0]
+
+
+def test_what_waits_for_an_operation_in_the_middle_goes_on_to_wait(kind, tmp_path):
+    def build():
+        x = tf.placeholder(tf.float32, [None], "x")
+        w = tf.get_variable("w", [])
+        with tf.control_dependencies([tf.assign_add(w, 1.0)]):
+            middle = tf.multiply(x, 2.0, "middle")
+        with tf.control_dependencies([middle.op]):
+            one = tf.identity(tf.constant(1.0))
+        tf.add(middle, one, name="y")
+
+    asked = {"inputs": {"x": "x", "m": "middle"}, "prune": False}
+    models = [
+        built(kind, "a", tmp_path, 2),
+        saved(kind, "b", tmp_path, 3, build, **asked),
+    ]
+    for connect, fed in (({}, {"m": [6.0]}), ({"b/m": "a/y"}, {"a/x": [3.0]})):
+        with lr.restore(models, connect=connect) as restored:
+            assert restored["b"]({"x": [0.0], **fed})["y"].tolist() == [7.0]
+            assert restored.session.run(restored["b"].variables[0]) == 4
 
 
 @pytest.mark.parametrize("name", _CASES)
