@@ -43,7 +43,12 @@ from legacy_restore.importing.ref_to_resource import to_resource, value_nodes
 from legacy_restore.importing.remnants import remnant_findings, remnants
 from legacy_restore.importing.repairing import remaining_faults, repair
 from legacy_restore.importing.replacing import replace_operations
-from legacy_restore.importing.saved_graph import ImportOptions, Interface, SavedGraph
+from legacy_restore.importing.saved_graph import (
+    GraphKind,
+    ImportOptions,
+    Interface,
+    SavedGraph,
+)
 from legacy_restore.importing.saved_variables import (
     SavedVariable,
     added_nodes,
@@ -51,7 +56,11 @@ from legacy_restore.importing.saved_variables import (
     left_in_graph,
     variable_definition,
 )
-from legacy_restore.importing.saver_table import SaverTable, read_saver_table
+from legacy_restore.importing.saver_table import (
+    SaverTable,
+    read_saver_table,
+    table_of_names,
+)
 from legacy_restore.importing.trusting import check_trust
 from legacy_restore.importing.unknown_ops import (
     available_signatures,
@@ -272,9 +281,11 @@ def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Fa
     meta_graph = saved.meta_graph
     assets = find_assets(saved, op_defs)
     variables = find_variables(meta_graph, op_defs)
+    is_hub = saved.kind is GraphKind.HUB_MODULE
+    read_table = table_of_names if is_hub else read_saver_table
     return _Facts(
         variables=variables,
-        table=read_saver_table(meta_graph, op_defs),
+        table=read_table(meta_graph, op_defs),
         initializers=find_initializers(meta_graph, op_defs),
         average_names=average_names(meta_graph, variables),
         tokens=frozenset(one.token for one in python_calls(meta_graph)),

@@ -111,8 +111,21 @@ def read_saver_table(meta_graph: Any, op_defs: OpDefs) -> SaverTable:
       op_defs: What is known about its operations.
     """
     found = _Savers(meta_graph, op_defs).read()
-    if found is not None:
-        return found
+    return table_of_names(meta_graph, op_defs) if found is None else found
+
+
+def table_of_names(meta_graph: Any, op_defs: OpDefs) -> SaverTable:
+    """Returns the keys of a graph's variables where no Saver in it counts.
+
+    TF-Hub writes a module with a Saver that it leaves out of the file, under the names
+    of the variables (``_ModuleImpl`` in ``tensorflow_hub/native_module.py``). The Savers
+    of such a file are those with which modules inside the module were once made: they
+    say under what keys the *inner* modules had their variables.
+
+    Args:
+      meta_graph: The ``MetaGraphDef``, all of it; it is not changed.
+      op_defs: What is known about its operations.
+    """
     variables = find_variables(meta_graph, op_defs)
     of_objects = keys_of_objects(meta_graph, [one.name for one in variables])
     keys: Dict[str, StoredAs] = {}
