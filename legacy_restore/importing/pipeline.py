@@ -58,6 +58,7 @@ from legacy_restore.importing.saved_variables import (
 )
 from legacy_restore.importing.saver_table import (
     SaverTable,
+    read_named_saver,
     read_saver_table,
     table_of_names,
 )
@@ -67,6 +68,12 @@ from legacy_restore.importing.unknown_ops import (
     unknown_operations,
 )
 from legacy_restore.report.findings import Finding
+
+# How a file that has its variables beside it says their keys.
+_READ_TABLE = {
+    GraphKind.HUB_MODULE: table_of_names,
+    GraphKind.SAVED_MODEL: read_named_saver,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -281,8 +288,7 @@ def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Fa
     meta_graph = saved.meta_graph
     assets = find_assets(saved, op_defs)
     variables = find_variables(meta_graph, op_defs)
-    is_hub = saved.kind is GraphKind.HUB_MODULE
-    read_table = table_of_names if is_hub else read_saver_table
+    read_table = _READ_TABLE.get(saved.kind, read_saver_table)
     return _Facts(
         variables=variables,
         table=read_table(meta_graph, op_defs),

@@ -114,12 +114,28 @@ def read_saver_table(meta_graph: Any, op_defs: OpDefs) -> SaverTable:
     return table_of_names(meta_graph, op_defs) if found is None else found
 
 
+def read_named_saver(meta_graph: Any, op_defs: OpDefs) -> SaverTable:
+    """Returns the table of the one Saver that a file names as its own.
+
+    Of a SavedModel that Saver wrote the variables, and a loader runs no other
+    (``restore_variables`` in ``tensorflow/python/saved_model/loader_impl.py``). Others
+    are in many: the program that exported it had first restored from its training, the
+    averages for example, under other keys.
+
+    Args:
+      meta_graph: The ``MetaGraphDef``, all of it; it is not changed.
+      op_defs: What is known about its operations.
+    """
+    found = _Savers(meta_graph, op_defs).read_named()
+    return read_saver_table(meta_graph, op_defs) if found is None else found
+
+
 def table_of_names(meta_graph: Any, op_defs: OpDefs) -> SaverTable:
     """Returns the keys of a graph's variables where no Saver in it counts.
 
     TF-Hub writes a module with a Saver that it leaves out of the file, under the names
-    of the variables (``_ModuleImpl`` in ``tensorflow_hub/native_module.py``). The Savers
-    of such a file are those with which modules inside the module were once made: they
+    of the variables (``_ModuleImpl`` in ``tensorflow_hub/native_module.py``). Savers in
+    such a file are those with which modules inside the module were once made: they
     say under what keys the *inner* modules had their variables.
 
     Args:
@@ -154,7 +170,7 @@ class _Savers:
         self._restored: Set[str] = set()
 
     def read(self) -> Optional[SaverTable]:
-        """Returns the table, or None if the graph has no Saver."""
+        """Returns the table of all Savers, or None if the graph has none."""
         saves = list(self._flow.of_type(_SAVES))
         written = {root for one in saves for root in self._roots(one)}
         restores = [
@@ -162,6 +178,20 @@ class _Savers:
             for one in self._flow.of_type(_RESTORES)
             if self._is_of_saver(one, written)
         ]
+        return self._table(restores, saves)
+
+    def read_named(self) -> Optional[SaverTable]:
+        """Returns the table of the Saver that the file names, or None without it."""
+        restores, saves = (
+            [one for one in self._flow.of_type(types) if self._is_named(one)]
+            for types in (_RESTORES, _SAVES)
+        )
+        return self._table(restores, saves) if restores else None
+
+    def _is_named(self, step: Step) -> bool:
+        return self._file in self._roots(step)
+
+    def _table(self, restores: List[Step], saves: List[Step]) -> Optional[SaverTable]:
         if not restores and not saves:
             return None
         for one in restores:
@@ -185,7 +215,7 @@ class _Savers:
         )
 
     def _all_keys(self, operations: List[Step]) -> Tuple[str, ...]:
-        own = [one for one in operations if self._file in self._roots(one)]
+        own = [one for one in operations if self._is_named(one)]
         found = {
             stored.key for one in own or operations for stored in self._stored(one)
         }

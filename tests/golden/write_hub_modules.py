@@ -5,8 +5,8 @@ Run by hand, from this folder, with TensorFlow 1.15.5 and tensorflow_hub 0.7.0::
     python write_hub_modules.py
 
 writes each case into ``hub_modules/tf1_15_<case>``: ``module``, and in ``golden.npz``
-what was fed and what TF-Hub itself computes with the module. The README beside this file
-says more.
+what was fed and what TF-Hub itself computes with the module. The README beside this
+file says more.
 """
 
 from __future__ import absolute_import, division, print_function

@@ -236,6 +236,30 @@ def test_tables_are_restored_swapped_saved_and_checked(kind, tmp_path):
         )
 
 
+def test_a_saved_model_is_of_the_saver_that_it_names(kind, tmp_path):
+    """Exported from averages, as most servers were: two Savers with other keys."""
+    training, directory = (
+        os.fspath(tmp_path / name) for name in ("training", "served")
+    )
+    average = {"w/ExponentialMovingAverage": np.array([3, 4], np.float32)}
+    lr.write_checkpoint(training, average)
+    with graph_of(kind), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [2], name="x")
+        w = tf.get_variable("w", [2])
+        y = tf.multiply(x, w, name="y")
+        tf.train.Saver({"w/ExponentialMovingAverage": w}).restore(session, training)
+        tf.saved_model.simple_save(session, directory, {"x": x}, {"y": y})
+    models = [lr.Model.from_saved_model(name, directory) for name in ("a", "b")]
+    with lr.restore(models, verify="session") as restored:
+        for name in ("a", "b"):
+            row = restored.plan[name].rows[0]
+            assert (row.key, restored.plan[name].matched_by) == (
+                "w",
+                "the file's own table",
+            )
+            assert restored[name](x=[10, 10])["y"].tolist() == [30, 40]
+
+
 @pytest.mark.skipif(IS_TF1, reason="SavedModels of TensorFlow 2")
 def test_a_saved_model_of_tensorflow_2_reads_what_is_saved(tmp_path):
     tf2 = tf.compat.v2
