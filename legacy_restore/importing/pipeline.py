@@ -63,6 +63,7 @@ from legacy_restore.importing.saver_table import (
     table_of_names,
 )
 from legacy_restore.importing.trusting import check_trust
+from legacy_restore.importing.unfilled_queues import unfilled_queues
 from legacy_restore.importing.unknown_ops import (
     available_signatures,
     unknown_operations,
@@ -249,6 +250,7 @@ def _part(whole: _Whole, options: ImportOptions, model: str) -> _Part:
         keep_only(meta_graph.graph_def.node, lambda one: one.name not in left_out)
         findings += remnant_findings(left_out, facts.variables)
     called = needed_for(meta_graph, interface)
+    findings += unfilled_queues(meta_graph, called.nodes)
     written = _written(meta_graph, op_defs, called)
     kept = _kept(meta_graph, called, facts, options)
     needed = initializers_of(

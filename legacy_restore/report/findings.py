@@ -260,6 +260,7 @@ KINDS = _catalogue(
     _remark("collection-dropped", "not all of a collection is restored"),
     _remark("table-not-saved", "table that no checkpoint holds"),
     _remark("not-initialized", "table or iterator that is not initialised"),
+    _remark("queue-not-filled", "queue that nothing fills"),
     _remark("init-skipped", "not run of the file's own initialisation"),
     _remark("table-in-common", "one table of two models, filled alike"),
     _remark("scope-escaped", "variable outside its model's scope"),

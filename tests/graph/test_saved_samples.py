@@ -9,6 +9,7 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.tf import IS_TF1, tf
 from tests.graph import real_models
+from tests.graph.helpers import of_id
 from tests.samples import sample
 
 _TOLERANCE = 1e-5
@@ -280,15 +281,30 @@ def test_a_session_bundle_without_signatures():
 
 
 def test_the_training_graph_of_an_estimator():
-    model = from_meta(
-        "m",
-        "taxi_estimator",
-        "model.ckpt-10000",
-        outputs={"likely": "head/predictions/probabilities"},
-    )
+    outputs = {"likely": "head/predictions/probabilities"}
+    place = ("taxi_estimator", "model.ckpt-10000")
+    queue = "read_batch_features/fifo_queue"
     # What it computes comes out of a queue that nothing fills: it is not called.
-    with lr.restore([model]) as restored:
+    with lr.restore([from_meta("m", *place, outputs=outputs)]) as restored:
         assert dict(restored["m"].inputs) == {}
+        [remark] = of_id(restored["m"].report.findings, "queue-not-filled")
+        assert remark.subject == queue and f"{queue}_Dequeue:0" in remark.hint
+        assert_all_equal(restored)
+    # What comes out of the queue can be fed.
+    columns = {f"column_{one}": f"{queue}_Dequeue:{one}" for one in range(18)}
+    model = from_meta("m", *place, inputs=columns, outputs=outputs)
+    with lr.restore([model]) as restored:
+        assert not of_id(restored["m"].report.findings, "queue-not-filled")
+        rows = {
+            key: np.arange(40) % 7
+            for key, tensor in restored["m"].inputs.items()
+            if tensor.dtype != tf.string
+        }
+        words = np.array([b"word"] * 40)
+        found = restored["m"]({"column_7": words, "column_17": words, **rows})
+        assert_close(found["likely"].sum(axis=1), np.ones(40))
+        np.testing.assert_array_equal(found["likely"][0], found["likely"][7])
+        assert not np.allclose(found["likely"][0], found["likely"][1])
         assert_all_equal(restored)
 
 
