@@ -4,22 +4,27 @@ import os
 import subprocess
 import sys
 
+from tests.cli.warm_start import is_possible, run_warm
 from tests.conftest import ROOT
 
 DIGITS = ROOT / "examples" / "digits"
 
+_TIMEOUT = 240
 
-def run(*arguments, cwd=DIGITS, script=("-m", "legacy_restore"), **more):
+
+def run(*arguments, cwd=DIGITS, script=("-m", "legacy_restore")):
     """Runs the command and returns the finished process, its outputs as text."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*script, *map(str, arguments)]
+    if is_possible() and script[0] != "-c":
+        return run_warm(command, cwd, environment, _TIMEOUT)
     return subprocess.run(
-        [sys.executable, *script, *arguments],
+        [sys.executable, *command],
         cwd=str(cwd),
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
-        **more,
+        timeout=_TIMEOUT,
     )
 
 
