@@ -19,7 +19,7 @@ from legacy_restore.graphdef.op_registry import Origin, origin_of
 _SAVER_PATH = "model"
 _SAVER_OPS = frozenset(
     ["Save", "SaveSlices", "SaveV2", "Restore", "RestoreSlice", "RestoreV2"]
-    + ["MergeV2Checkpoints", "DTensorRestoreV2"]
+    + ["MergeV2Checkpoints", "DTensorRestoreV2", "DeserializeIterator"]
 )
 
 
@@ -134,11 +134,16 @@ def paths_of(node: Node, by_name: Dict[str, Node]) -> Optional[Tuple[str, ...]]:
 
 
 def reachable_functions(graph: Graph, nodes: Iterable[Node]) -> Set[str]:
-    """Returns the names of the functions that some nodes call, and those call.
+    """Returns the names of the functions that may run when some nodes run.
 
-    ``SymbolicGradient`` calls the gradient of the function that it names.
+    ``SymbolicGradient`` calls the gradient of the function that it names. What
+    implements the same as a function may run in its place.
     """
     functions = {function.name: function for function in graph.functions}
+    implementing: Dict[str, List[str]] = {}
+    for function in graph.functions:
+        if function.implements:
+            implementing.setdefault(function.implements, []).append(function.name)
     stack = [name for node in nodes for name in (node.op, *node.functions)]
     found: Set[str] = set()
     while stack:
@@ -146,6 +151,7 @@ def reachable_functions(graph: Graph, nodes: Iterable[Node]) -> Set[str]:
         if name in functions and name not in found:
             found.add(name)
             stack.append(functions[name].gradient)
+            stack += implementing.pop(functions[name].implements, ())
             for node in functions[name].nodes:
                 stack += (node.op, *node.functions)
     return found

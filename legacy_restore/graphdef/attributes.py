@@ -23,7 +23,7 @@ from legacy_restore.graphdef.messages import Message
 from legacy_restore.graphdef.model import Constant, Shape
 
 # AttrValue
-_LIST, _S, _TYPE, _SHAPE, _TENSOR, _FUNC = 1, 2, 6, 7, 8, 10
+_LIST, _S, _TYPE, _SHAPE, _TENSOR, _PLACEHOLDER, _FUNC = 1, 2, 6, 7, 8, 9, 10
 # ListValue
 _LIST_S, _LIST_FUNC = 2, 9
 
@@ -106,6 +106,18 @@ def text_attribute(value: Message) -> str:
     return text
 
 
+def paths_attribute(value: Message) -> Tuple[str, ...]:
+    """Returns the paths that an attribute holds.
+
+    In a function, an attribute may be what the caller gives for one of the function's
+    own: then its path is ``$name``, which is none that anybody knows to be harmless.
+    """
+    for part in value.fields():
+        if part.number == _PLACEHOLDER:
+            return (f"${part.message().shared_text()}",)
+    return texts_attribute(value) or (text_attribute(value),)
+
+
 def texts_attribute(value: Message) -> Tuple[str, ...]:
     """Returns an attribute that is a list of texts."""
     return tuple(
@@ -168,6 +180,9 @@ def _read_constant(message: Message) -> Constant:
             dtype = part.integer()
         elif part.number == 2:
             shape = read_shape(part.message())
+        elif part.number == 4 and part.message().size:
+            # TensorFlow takes this then, and no string beside it (Tensor::FromProto).
+            strings = None
         elif part.number == 8:
             num_string_bytes += part.message().size
             if num_string_bytes > _MAX_STRINGS or message.size > _MAX_STRINGS:

@@ -25,6 +25,7 @@ class Reach(enum.Enum):
     WRITES = "writes files"
     NETWORK = "uses the network"
     PROCESS = "acts on the process"
+    HIDDEN = "runs what the graph does not show"
     LIBRARY = "is not TensorFlow's own"
 
 
@@ -108,6 +109,9 @@ DANGEROUS_OPS: Mapping[str, DangerousOp] = {
         None,
     ),
     # Files that are named by an attribute.
+    **_by_attribute("ImmutableConst", Reach.READS, "memory_region_name"),
+    **_by_attribute("FixedUnigramCandidateSampler", Reach.READS, "vocab_file", ("",)),
+    **_by_attribute("CalibrationStatisticsSaver", Reach.WRITES, "output_file_path"),
     **_by_attribute("RecordInput", Reach.READS, "file_pattern"),
     **_by_attribute("Skipgram", Reach.READS, "filename"),
     **_by_attribute("PrintV2", Reach.WRITES, "output_stream", _STREAMS),
@@ -129,6 +133,12 @@ DANGEROUS_OPS: Mapping[str, DangerousOp] = {
         Reach.PROCESS,
         None,
     ),
+    # A graph that stands in a tensor, operations and all: the first in a text, the
+    # second, on TensorFlow 1, in the state of an iterator
+    # (tensorflow/core/kernels/data/iterator_ops.cc).
+    **_ops("DatasetFromGraph DeserializeIterator", Reach.HIDDEN, None),
+    # Code of the process, by its name, or a compiled program that may call it.
+    **_ops("XlaCustomCall XlaCustomCallV2 XlaCallModule", Reach.HIDDEN, None),
     # The network.
     **_ops("Rpc TryRpc RpcClient RpcServer", Reach.NETWORK, 0),
     **_ops(

@@ -80,11 +80,14 @@ class Function:
       name: Its name, which nodes use as their op or name in an attribute.
       nodes: Its body.
       gradient: The function that is its gradient; empty where the library says none.
+      implements: What it implements; any function that implements the same may run in
+        its place. Empty for most.
     """
 
     name: str
     nodes: Tuple[Node, ...]
     gradient: str = ""
+    implements: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,9 @@ versions.proto)::
 
     GraphDef            1 node  2 library  3 version (before 4)  4 versions
     NodeDef             1 name  2 op  3 input  4 device  5 attr (map)
-    FunctionDefLibrary  1 function
+    FunctionDefLibrary  1 function  2 gradient
     FunctionDef         1 signature (OpDef: 1 name)  2 node (until 0.12)  3 node_def
+                        5 attr (map)
     FunctionDef.Node    1 ret  2 op  3 arg  4 dep  5 attr
     VersionDef          1 producer  2 min_consumer  3 bad_consumers
 """
@@ -36,6 +37,11 @@ _KEPT: Mapping[str, Callable[[Message], Any]] = {
     "_class": attributes.texts_attribute,
 }
 _FIELDS = {"value": "constant", "_class": "colocated"}
+
+# Of the functions that have one text here, TensorFlow runs the one that suits the
+# devices, whichever is called (``ImplementationSelector`` in
+# ``tensorflow/core/grappler/optimizers/implementation_selector.cc``).
+_IMPLEMENTS = "api_implements"
 
 # How an operation names another one with which it wants to be: "loc:@name".
 _COLOCATION = "loc:@"
@@ -102,7 +108,7 @@ def _read_attribute(
     # A function's nodes take what its caller has under any name.
     functions += attributes.function_names(value)
     if key in PATH_ATTRIBUTES:
-        texts = attributes.texts_attribute(value) or (attributes.text_attribute(value),)
+        texts = attributes.paths_attribute(value)
         found["paths"] = found.get("paths", ()) + texts
         return
     read = _KEPT.get(key)
@@ -146,7 +152,7 @@ def _read_gradient(message: Message) -> Tuple[str, str]:
 
 def _read_function(message: Message) -> Function:
     message.count()
-    name = ""
+    name = implements = ""
     nodes: List[Node] = []
     for part in message.fields():
         if part.number == 1:
@@ -157,9 +163,13 @@ def _read_function(message: Message) -> Function:
             nodes.append(_read_old_node(part.message()))
         elif part.number == 3:
             nodes.append(read_node(part.message()))
+        elif part.number == 5:
+            key, value = part.message().entry()
+            if key == _IMPLEMENTS:
+                implements = attributes.text_attribute(value)
     if not name:
         raise FormatError("a function without name")
-    return Function(name, tuple(nodes))
+    return Function(name, tuple(nodes), implements=implements)
 
 
 def _read_old_node(message: Message) -> Node:

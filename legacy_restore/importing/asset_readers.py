@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Mapping, Set
+import dataclasses
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Set
 
 from legacy_restore.importing.assets import Asset, allowed_readers
 from legacy_restore.importing.file_readers import find_file_readers
@@ -15,12 +16,24 @@ from legacy_restore.importing.nodes import (
 from legacy_restore.importing.op_defs import OpDefs
 
 
-def nodes_that_read_assets(
-    meta_graph: Any, op_defs: OpDefs, assets: Iterable[Asset], given: Mapping[str, str]
-) -> Set[str]:
-    """Returns the nodes that read files, and none but declared or given assets.
+@dataclasses.dataclass(frozen=True)
+class AssetReaders:
+    """What reads files, and none but declared or given assets.
 
-    A node that calls functions is among them if those read assets and nothing else.
+    Attributes:
+      nodes: The nodes that do. One that calls functions is among them if those read
+        assets and nothing else.
+      variables: The variables that hold the paths of those assets.
+    """
+
+    nodes: FrozenSet[str]
+    variables: FrozenSet[str]
+
+
+def find_asset_readers(
+    meta_graph: Any, op_defs: OpDefs, assets: Iterable[Asset], given: Mapping[str, str]
+) -> AssetReaders:
+    """Returns the nodes that read files, and none but declared or given assets.
 
     Args:
       meta_graph: The ``MetaGraphDef``; not changed.
@@ -35,15 +48,21 @@ def nodes_that_read_assets(
         one.function for one in readers if (one.function, one.node) not in allowed
     }
     found = {node for function, node in allowed if not function}
+    variables = frozenset(
+        name
+        for one in readers
+        if (one.function, one.node) in allowed
+        for name in one.variables
+    )
     if not reading:
-        return found
+        return AssetReaders(frozenset(found), variables)
     calls = _calls(meta_graph)
     for node in meta_graph.graph_def.node:
         named = calls.keys() & functions_named(node)
         called = reached(named, lambda name: calls.keys() & calls[name])
         if called & reading and not called & refused:
             found.add(node.name)
-    return found
+    return AssetReaders(frozenset(found), variables)
 
 
 def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
@@ -56,4 +75,12 @@ def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
     for one in meta_graph.graph_def.library.gradient:
         if one.function_name in calls:
             calls[one.function_name].add(one.gradient_func)
+    implementing: Dict[bytes, Set[str]] = {}
+    for function in meta_graph.graph_def.library.function:
+        if "api_implements" in function.attr:
+            key = function.attr["api_implements"].s
+            implementing.setdefault(key, set()).add(function.signature.name)
+    for names in implementing.values():
+        for name in names:
+            calls[name] |= names
     return calls

@@ -22,7 +22,8 @@ from legacy_restore.importing.asset_files import (
     places_beside,
     stays_inside,
 )
-from legacy_restore.importing.file_readers import FileReader, Place, find_file_readers
+from legacy_restore.importing.file_readers import FileReader, find_file_readers
+from legacy_restore.importing.handle_uses import Place
 from legacy_restore.importing.nodes import all_bodies, node_of
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.importing.saved_graph import SavedGraph
@@ -222,6 +223,8 @@ def _in_node(
     function: str, node: Any, declared: Mapping[str, str], tables: Iterable[Place]
 ) -> List[Asset]:
     if node.op == "Const":
+        if node.attr["value"].tensor.tensor_content:
+            return []  # That is what TensorFlow takes, and no path beside it.
         paths = [_text(one) for one in node.attr["value"].tensor.string_val]
     elif node.op.startswith("Placeholder") and not function:
         paths = [""]

@@ -10,15 +10,17 @@ from legacy_restore.importing.nodes import is_control, node_of
 CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 """Types of operations that call one function with all of their inputs."""
 
+LOOPS = frozenset(["StatelessWhile", "While"])
+"""Types of operations that call a function with what it gave before."""
+
 # The first input decides what is called, the others are the arguments.
 _BRANCHES = frozenset(["Case", "If", "StatelessCase", "StatelessIf"])
-_LOOPS = frozenset(["StatelessWhile", "While"])
-_CALLING = CALLS | _BRANCHES | _LOOPS
-# What hands a reference or a resource on.
-_PASSING = frozenset(
+_CALLING = CALLS | _BRANCHES | LOOPS
+PASSING = frozenset(
     ["Enter", "Exit", "Identity", "RefEnter", "RefExit", "RefIdentity", "RefSwitch"]
     + ["Switch"]
 )
+"""Types of operations that hand on their first input, a reference or resource too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ def handed_on_from(tensor: str, body: Any) -> str:
     """
     name = node_of(tensor)
     seen: Set[str] = set()
-    while name in body and body[name].op in _PASSING and name not in seen:
+    while name in body and body[name].op in PASSING and name not in seen:
         seen.add(name)
         name = node_of(body[name].input[0])
     return name

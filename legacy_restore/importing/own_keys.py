@@ -16,6 +16,7 @@ def own_table(
     definitions: Mapping[str, Any],
     meta_graph: Any,
     initialised: AbstractSet[str],
+    of_paths: AbstractSet[str] = frozenset(),
 ) -> OwnTable:
     """Returns what the file says about the keys of what is imported of it.
 
@@ -24,6 +25,7 @@ def own_table(
       definitions: The ``VariableDef`` of each variable that is imported, by its node.
       meta_graph: What is imported.
       initialised: The nodes of the variables that no checkpoint has.
+      of_paths: The nodes of the variables that hold the paths of assets.
     """
     wholes = {
         name: definition.save_slice_info_def.full_name or name
@@ -49,6 +51,7 @@ def own_table(
         initialised=frozenset(
             whole for name, whole in wholes.items() if name in initialised
         ),
+        of_paths=frozenset(whole for name, whole in wholes.items() if name in of_paths),
         not_needed=_not_needed(table, left),
         saver_keys=table.all_keys,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import AbstractSet, Any, FrozenSet, List, Mapping, Set, Tuple
 
-from legacy_restore.importing.asset_readers import nodes_that_read_assets
+from legacy_restore.importing.asset_readers import AssetReaders, find_asset_readers
 from legacy_restore.importing.assets import (
     Asset,
     asset_nodes,
@@ -88,7 +88,7 @@ class _Facts:
       average_names: What its moving averages are called.
       tokens: The tokens of the Python functions that it calls.
       assets: The files that it reads.
-      asset_readers: The nodes that read files, and none but declared or given assets.
+      asset_readers: What reads files, and none but declared or given assets.
         What is left of the graph would not tell: of a variable that names a file it
         lacks that a Saver restores it.
     """
@@ -99,7 +99,7 @@ class _Facts:
     average_names: Tuple[str, ...]
     tokens: FrozenSet[str]
     assets: Tuple[Asset, ...]
-    asset_readers: AbstractSet[str]
+    asset_readers: AssetReaders
 
     def saved(self, names: AbstractSet[str]) -> Set[str]:
         """Returns which of some nodes get their value from a checkpoint."""
@@ -191,7 +191,7 @@ def prepare(
             model,
             part.meta_graph,
             whole.saved,
-            facts.asset_readers,
+            facts.asset_readers.nodes,
             options,
             part.run(),
         ),
@@ -208,7 +208,11 @@ def prepare(
         interface=part.interface,
         definitions=definitions,
         own=own_table(
-            facts.table, definitions, meta_graph, _initialised(facts, part.needed)
+            facts.table,
+            definitions,
+            meta_graph,
+            _initialised(facts, part.needed),
+            facts.asset_readers.variables,
         ),
         saved_objects=objects_left(facts.table, meta_graph),
         initializers=part.needed.nodes,
@@ -298,9 +302,7 @@ def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Fa
         average_names=average_names(meta_graph, variables),
         tokens=frozenset(one.token for one in python_calls(meta_graph)),
         assets=assets,
-        asset_readers=nodes_that_read_assets(
-            meta_graph, op_defs, assets, options.assets
-        ),
+        asset_readers=find_asset_readers(meta_graph, op_defs, assets, options.assets),
     )
 
 

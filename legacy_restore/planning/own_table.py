@@ -20,7 +20,7 @@ from legacy_restore.planning.candidates import (
     without_incomplete,
 )
 from legacy_restore.planning.plan import Action, PlanRow
-from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
+from legacy_restore.planning.spec import ModelSpec, OwnTable, Source, VariableSpec
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import count_text, cut_names
 
@@ -42,21 +42,25 @@ def with_unsaved(model: ModelSpec, source: Source) -> ModelSpec:
     """Returns a model whose variables are local that no Saver of its file restores.
 
     A checkpoint that has one of them under its name was not written by such a Saver:
-    there the variable stays what it is.
+    there the variable stays what it is. One that holds the path of an asset is never
+    restored.
 
     Args:
       model: The model.
       source: What its checkpoint holds.
     """
-    if not model.own.initialised:
+    if not model.own.initialised and not model.own.of_paths:
         return model
-    variables = tuple(
-        dataclasses.replace(one, is_local=True)
-        if one.name in model.own.initialised and one.local_name not in source.entries
-        else one
-        for one in model.variables
-    )
+    variables = tuple(_unsaved(one, model.own, source) for one in model.variables)
     return dataclasses.replace(model, variables=variables)
+
+
+def _unsaved(variable: VariableSpec, own: OwnTable, source: Source) -> VariableSpec:
+    if variable.name in own.of_paths:
+        return dataclasses.replace(variable, is_local=True, holds_path=True)
+    if variable.name in own.initialised and variable.local_name not in source.entries:
+        return dataclasses.replace(variable, is_local=True)
+    return variable
 
 
 def candidates_by_own_table(

@@ -120,7 +120,7 @@ class Coverage:
     """How much of some models comes from checkpoints.
 
     Attributes:
-      variables: Number of variables.
+      variables: Number of variables, without those that hold the paths of assets.
       restored_variables: Number of those that are restored.
       parameters: Number of elements of all variables.
       shared_variables: Number of those that other models' variables are the storage of:
@@ -176,7 +176,8 @@ def coverage_of(rows: Iterable[PlanRow], num_constants: int = 0) -> Coverage:
       rows: The rows.
       num_constants: Number of constants of the saved graphs that they belong to.
     """
-    rows = list(rows)
+    # A path is no weight.
+    rows = [row for row in rows if not row.variable.holds_path]
     restored = [row for row in rows if row.action is Action.RESTORE]
     shared = [row for row in rows if row.action is Action.SHARE]
     return Coverage(

@@ -65,6 +65,9 @@ class _Decision:
     def row(self, variable: VariableSpec) -> PlanRow:
         """Returns what becomes of a variable, and notes what is to be said of it."""
         key = self._choice.table.get(variable.name)
+        if variable.holds_path:
+            text = "it holds the path of an asset"
+            return self._left("unsaved-variable", variable, text)
         if variable.is_local:
             is_unsaved = variable.name in self._model.own.initialised
             kind = "unsaved-variable" if is_unsaved else "local-variable"

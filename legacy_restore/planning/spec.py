@@ -55,6 +55,8 @@ class VariableSpec:
         all of them are restored, or none.
       has_initializer: Whether there is one to run: of a saved graph, what the outputs
         need may have none.
+      holds_path: Whether its value is the path of an asset that the graph reads: no
+        weight, so that it counts for no coverage, and of no checkpoint.
       pieces: The parts of a partitioned variable that are in the graph, else empty;
         name and shape are those of the whole. They need not make it up: TensorFlow
         gives slots that are made in a scope a name for each part of their variable
@@ -72,6 +74,7 @@ class VariableSpec:
     saved_with: str = ""
     pieces: Tuple[Part, ...] = ()
     has_initializer: bool = True
+    holds_path: bool = False
 
     @property
     def stock_key(self) -> str:
@@ -109,6 +112,8 @@ class OwnTable:
       conflicts: The keys of each variable about which the file's Savers disagree.
       initialised: The names of the variables that no checkpoint has: local ones, and
         those which the file itself gives a value when it is loaded.
+      of_paths: The names of the variables that hold the path of an asset, which is
+        read: what a checkpoint has under such a name could be any path.
       not_needed: The keys that it gives variables which were left out of the graph,
         each with the name of such a variable.
       saver_keys: All keys that the file's own Saver reads.
@@ -118,6 +123,7 @@ class OwnTable:
     label: str = "the file's own table"
     conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
     initialised: FrozenSet[str] = frozenset()
+    of_paths: FrozenSet[str] = frozenset()
     not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     saver_keys: Tuple[str, ...] = ()
 
@@ -134,6 +140,7 @@ class OwnTable:
                 f"{scope}/{name}": keys for name, keys in self.conflicts.items()
             },
             initialised=frozenset(f"{scope}/{name}" for name in self.initialised),
+            of_paths=frozenset(f"{scope}/{name}" for name in self.of_paths),
         )
 
 
