@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import difflib
 import enum
+import inspect
 import os
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
@@ -51,6 +53,32 @@ def split_arguments(
     of_graph = {key: value for key, value in arguments.items() if key in _OPTIONS}
     others = {key: value for key, value in arguments.items() if key not in _OPTIONS}
     return of_graph, others
+
+
+def check_keywords(
+    form: SourceForm, given: Iterable[str], describes: Callable[..., Any]
+) -> None:
+    """Raises for a keyword argument that nothing takes.
+
+    Args:
+      form: What the path of the graph names: tells which function was called.
+      given: The arguments that are not about the graph.
+      describes: What takes them.
+
+    Raises:
+      TypeError: Nothing takes one of them, as where Python itself finds that.
+    """
+    parameters = inspect.signature(describes).parameters.values()
+    known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    for one in given:
+        if one in known:
+            continue
+        near = difflib.get_close_matches(one, [*known, *_OPTIONS], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(
+            f"Model.from_{form.value}() got an unexpected keyword argument {one!r}"
+            f"{hint}"
+        )
 
 
 def make_source(

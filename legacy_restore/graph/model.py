@@ -20,6 +20,7 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.graph_source import (
     GraphSource,
     SourceForm,
+    check_keywords,
     make_source,
     split_arguments,
 )
@@ -290,6 +291,7 @@ class Model:
                 f"model {name!r}: a frozen graph has no checkpoint",
                 hint="Model.from_meta_graph(name, checkpoint, meta_graph=file)",
             )
+        check_keywords(form, others, Model.__init__)
         return cls(name, make_source(name, form, path, of_graph), checkpoint, **others)
 
     def __repr__(self) -> str:

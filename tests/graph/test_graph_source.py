@@ -96,3 +96,18 @@ def test_a_caller_may_change_what_was_given():
     model = lr.Model.from_graph_def("m", "frozen.pb", outputs=outputs)
     outputs["z"] = "z"
     assert model.build.options.outputs == {"y": "y"}
+
+
+@pytest.mark.parametrize(
+    "name", ["from_meta_graph", "from_saved_model", "from_graph_def"]
+)
+def test_an_unknown_argument_names_the_function_that_was_called(name):
+    make = getattr(lr.Model, name)
+    with pytest.raises(TypeError) as caught:
+        make("m", "path", alow_missing=["x"])
+    assert str(caught.value) == (
+        f"Model.{name}() got an unexpected keyword argument 'alow_missing'; "
+        "did you mean 'allow_missing'?"
+    )
+    with pytest.raises(TypeError, match=f"{name}.. got an unexpected .* 'build'$"):
+        make("m", "path", build=len)
