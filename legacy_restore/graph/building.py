@@ -111,7 +111,7 @@ def build_model(
         weights=model.weights,
         average_names=made.average_names,
         partial=dataclasses.replace(model.partial, remaps=row_maps.maps),
-        own=made.own,
+        own=dataclasses.replace(made.own, refused=made.saveables.refused),
         num_constants=made.num_constants,
     )
     _log.debug("built model %r: %d variables", model.name, len(owned))

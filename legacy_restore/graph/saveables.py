@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import Any, Dict, List, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from legacy_restore.graph.tables import entry_shapes, is_anonymous, table_of
 from legacy_restore.graph.variables import is_under, static_shape
@@ -54,10 +54,12 @@ class FoundSaveables:
     Attributes:
       owned: Those that can be restored, in the order of the collection.
       findings: What refuses the others.
+      refused: The keys that those are made of, by the names of their operations.
     """
 
     owned: Tuple[OwnedSaveable, ...]
     findings: Tuple[Finding, ...]
+    refused: Mapping[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def by_row(self) -> Dict[str, OwnedSaveable]:
         """Returns the object of each row of the plan, by the row's name."""

@@ -89,6 +89,7 @@ def saved_saveables(
     """
     owned: List[OwnedSaveable] = []
     findings: List[Finding] = []
+    refused: Dict[str, Tuple[str, ...]] = {}
     for one in objects:
         try:
             holder = graph.get_operation_by_name(f"{scope}/{one.node}")
@@ -98,12 +99,13 @@ def saved_saveables(
         if fault:
             kind = KINDS["saveable-object"]
             findings.append(Finding(kind, holder.name, fault, model=model, hint=_HINT))
+            refused[holder.name] = tuple(one.keys)
             continue
         with entered(graph, scope), tf.name_scope("legacy_restore"), tf.device(
             holder.device
         ):
             owned.append(_owned(holder, scope, one))
-    return FoundSaveables(tuple(owned), tuple(findings))
+    return FoundSaveables(tuple(owned), tuple(findings), refused)
 
 
 def saveables_for_users(

@@ -114,7 +114,9 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     label = choice.label
     if model.weights == "ema":
         label += ", moving averages"
-    findings = own_table.with_graph_findings(model, source, findings)
+    findings = own_table.with_graph_findings(
+        model, source, own_table.without_refused(model, findings)
+    )
     not_needed = own_table.not_needed_keys(model, source, renamed, prefix)
     copied = own_table.copied_keys(model, source, not_needed)
     return Match(label, averaged.rows, tuple(findings), prefix, copied)

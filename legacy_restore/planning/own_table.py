@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.checkpoint.tensor_entry import OBJECT_GRAPH_KEY
@@ -178,6 +178,27 @@ def conflict_findings(model: ModelSpec, rows: Sequence[PlanRow]) -> List[Finding
             )
         )
     return findings
+
+
+def without_refused(
+    model: ModelSpec, findings: Sequence[Finding]
+) -> Tuple[Finding, ...]:
+    """Leaves out what follows from objects that cannot be restored.
+
+    That is refused already, with the reason: their variables lack no key, and what
+    they are made of is not left over.
+
+    Args:
+      model: The model.
+      findings: What matching found.
+    """
+    keys = {key for made_of in model.own.refused.values() for key in made_of}
+    return tuple(
+        one
+        for one in findings
+        if not (one.id == "missing-key" and one.subject in model.own.refused)
+        and not (one.id == "unused-weights" and one.subject in keys)
+    )
 
 
 def with_graph_findings(

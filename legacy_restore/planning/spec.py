@@ -114,6 +114,8 @@ class OwnTable:
         those which the file itself gives a value when it is loaded.
       of_paths: The names of the variables that hold the path of an asset, which is
         read: what a checkpoint has under such a name could be any path.
+      refused: The keys of which objects are made that cannot be restored, by the names
+        of their variables: of these nothing more is to be said.
       not_needed: The keys that it gives variables which were left out of the graph,
         each with the name of such a variable.
       saver_keys: All keys that the file's own Saver reads.
@@ -124,6 +126,7 @@ class OwnTable:
     conflicts: Mapping[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
     initialised: FrozenSet[str] = frozenset()
     of_paths: FrozenSet[str] = frozenset()
+    refused: Mapping[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
     not_needed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     saver_keys: Tuple[str, ...] = ()
 
