@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[Ch
     checked = {
         one.variable: one
         for name, found in _by_source(plan, own).items()
-        for one in _check_against(session, plan.opened[name], owned, found)
+        for one in _check_against(session, plan.opened.get(name), owned, found)
     }
     written = set(built.written)
     for row in own:
@@ -63,10 +63,19 @@ def _check_model(session: Any, plan: GraphPlan, model: ModelPlan) -> Iterator[Ch
         yield _with_writer(one) if is_written else one
     if not built.saveables:
         return
+    if model.name not in plan.opened:
+        yield from _initialised(rows[name] for name in built.saveables)
+        return
     with StoredTensors(plan.opened[model.name]) as stored:
         for saveable in dict.fromkeys(built.saveables.values()):
             saved = [rows[row.name] for row in saveable.rows]
             yield from check_saveable(session, stored, saveable, saved)
+
+
+def _initialised(rows: Iterable[PlanRow]) -> Iterator[CheckRow]:
+    """What there is to say of a model without a checkpoint."""
+    for row in rows:
+        yield CheckRow(row.model, row.variable.name, "", CheckStatus.INITIALIZED)
 
 
 def _with_writer(row: CheckRow) -> CheckRow:
@@ -95,10 +104,13 @@ def _by_source(plan: GraphPlan, rows: Sequence[PlanRow]) -> Dict[str, List[PlanR
 
 def _check_against(
     session: Any,
-    opened: Opened,
+    opened: Optional[Opened],
     owned: Mapping[str, OwnedVariable],
     rows: Sequence[PlanRow],
 ) -> Iterator[CheckRow]:
+    if opened is None:
+        yield from _initialised(rows)
+        return
     with StoredTensors(opened) as stored:
         for batch in batches(rows):
             variables = [owned[row.variable.name] for row in batch]

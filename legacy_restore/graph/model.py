@@ -145,7 +145,7 @@ class Model:
     def from_meta_graph(
         cls,
         name: str,
-        checkpoint: LocationLike,
+        checkpoint: Optional[LocationLike],
         *,
         meta_graph: Optional[LocationLike] = None,
         inputs: Optional[Mapping[str, str]] = None,
@@ -168,7 +168,9 @@ class Model:
 
         Args:
           name: As for ``Model``.
-          checkpoint: A location as ``open_checkpoint`` takes it.
+          checkpoint: A location as ``open_checkpoint`` takes it. None to begin anew:
+            ``allow_missing`` then has to name all variables, which run their
+            initialisers.
           meta_graph: The file: a ``MetaGraphDef`` (``.meta``) or a ``GraphDef``, binary
             or text (``graph.pbtxt``), or the event file of a training
             (``events.out.tfevents...``); ``<prefix>.meta`` unless given.

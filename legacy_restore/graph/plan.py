@@ -31,9 +31,8 @@ from legacy_restore.planning.plan import Plan
 from legacy_restore.planning.shared import Shared, Sharing, check_shared, with_sharing
 from legacy_restore.planning.spec import Source
 from legacy_restore.planning.unopened import input_findings
-from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import refusal_text
-from legacy_restore.report.table import cut_names
 from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
@@ -131,10 +130,12 @@ def plan(
         own = (
             *findings[model.name],
             *one.findings,
-            *_unsourced(one),
             *sharing.findings_of(model.name),
         )
-        inputs[model.name] = PlanInput(with_sharing(one.spec, sharing), source, own)
+        graph_file = "" if checkpoint_of(model) is not None else str(model.build)
+        inputs[model.name] = PlanInput(
+            with_sharing(one.spec, sharing), source, own, graph_file
+        )
     pure = share_plan(make_plan(list(inputs.values())), sharing, prefixes)
     if pure.ok:
         link_storage(built, pure)
@@ -154,22 +155,6 @@ def plan(
         operations=RestoreOperations(graph, built, pure),
         sharing=sharing,
     )
-
-
-def _unsourced(one: BuiltModel) -> List[Finding]:
-    """Refuses variables that no checkpoint was given for."""
-    model = one.model
-    if checkpoint_of(model) is not None or not one.spec.variables:
-        return []
-    names = [variable.local_name for variable in one.spec.variables]
-    finding = Finding(
-        KINDS["no-checkpoint"],
-        str(model.build),
-        f"{len(names)} variables: {cut_names(names, 3)}",
-        model=model.name,
-        hint="Model.from_meta_graph(name, checkpoint, meta_graph=file)",
-    )
-    return [finding]
 
 
 def open_for_plan(location: LocationLike) -> Opened:

@@ -52,7 +52,7 @@ def plan_swap(
       UsageError: The location is no path.
     """
     opened = open_or_refuse(name, location, f"model {name!r} cannot be swapped")
-    given = dataclasses.replace(plan.inputs[name], source=opened.source)
+    given = dataclasses.replace(plan.inputs[name], source=opened.source, graph="")
     inputs = {**plan.inputs, name: given}
     model = plan_model(given, list(inputs.values()))
     model = swap_shared(session, plan, model, opened)

@@ -10,6 +10,7 @@ from legacy_restore.planning.matching import Match, explained_by, match_model
 from legacy_restore.planning.object_hints import with_object_hint
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
 from legacy_restore.planning.spec import ModelSpec, Source
+from legacy_restore.planning.unsourced import match_without_checkpoint
 from legacy_restore.report.findings import KINDS, Finding
 
 
@@ -21,11 +22,14 @@ class PlanInput:
       model: The model, its graph built.
       source: Its checkpoint, or None when that could not be opened.
       findings: What was found while the graph was built and the checkpoint opened.
+      graph: The file of a saved graph for which no checkpoint was given; empty for all
+        other models.
     """
 
     model: ModelSpec
     source: Optional[Source]
     findings: Tuple[Finding, ...] = ()
+    graph: str = ""
 
 
 def make_plan(inputs: Sequence[PlanInput], findings: Sequence[Finding] = ()) -> Plan:
@@ -51,7 +55,10 @@ def plan_model(one: PlanInput, inputs: Sequence[PlanInput]) -> ModelPlan:
     findings: List[Finding] = list(one.findings)
     if not model.variables:
         findings.append(Finding(KINDS["no-variables"], model.scope, model=model.name))
-    if one.source is None:
+    if one.graph:
+        match = match_without_checkpoint(model, one.graph)
+        findings.extend(match.findings)
+    elif one.source is None:
         rows = tuple(PlanRow(model.name, v, Action.REFUSE) for v in model.variables)
         match = Match("no checkpoint", rows, ())
     else:

@@ -109,19 +109,57 @@ def test_a_graph_without_checkpoint_has_constants_and_nothing_to_prove(tmp_path)
     assert [len(list(one)) for one in lr.restore_each([frozen("f", tmp_path)])] == [1]
 
 
-@pytest.mark.parametrize("more", [{}, {"allow_missing": ["w"]}, {"exclude": ["w"]}])
-def test_variables_without_checkpoint_are_refused(tmp_path, kind, more):
+def weights_file(tmp_path, kind, name="graph.pb"):
     def build():
         tf.get_variable_scope().set_use_resource(kind == "resource")
-        tf.identity(tf.get_variable("w", [2]), name="y")
+        initializer = tf.constant_initializer([3.0, 4.0])
+        w = tf.get_variable("w", [2], initializer=initializer)
+        v = tf.get_variable("v", initializer=np.float32([6, 8]))
+        tf.identity(w + v, name="y")
 
-    path = graph_file(tmp_path / "graph.pb", build)
-    model = lr.Model.from_graph_def("m", path, outputs={"y": "y"}, **more)
+    return graph_file(tmp_path / name, build)
+
+
+def test_variables_without_checkpoint_are_refused(tmp_path, kind):
+    path = weights_file(tmp_path, kind)
+    model = lr.Model.from_graph_def("m", path, outputs={"y": "y"})
     with pytest.raises(errors.RestoreError) as caught:
         lr.restore([model])
     (finding,) = [one for one in caught.value.findings if one.is_error]
     assert (finding.id, finding.subject) == ("no-checkpoint", path)
-    assert "from_meta_graph" in finding.hint
+    assert finding.message == "2 variables: w, v"
+    assert "from_meta_graph" in finding.hint and "allow_missing" in finding.hint
+
+
+@pytest.mark.parametrize(
+    "more", [{"allow_missing": ["w|v"]}, {"exclude": ["w"], "allow_missing": ["v"]}]
+)
+def test_they_are_initialised_where_that_is_permitted(tmp_path, kind, more):
+    path = weights_file(tmp_path, kind)
+    model = lr.Model.from_graph_def("m", path, outputs={"y": "y"}, **more)
+    with lr.restore([model]) as restored:
+        np.testing.assert_array_equal(restored["m"]()["y"], np.float32([9, 12]))
+        assert restored.report.coverage.restored_variables == 0
+        assert restored.check().ok
+        assert {one.status.value for one in restored.check().rows} == {"initialised"}
+        (tmp_path / "out").mkdir()
+        prefix = restored["m"].save(tmp_path / "out" / "model")
+        with pytest.raises(errors.RestoreError):  # Nothing was made that would read it.
+            restored["m"].swap(prefix)
+    with lr.open_checkpoint(prefix) as checkpoint:
+        np.testing.assert_array_equal(checkpoint["v"], np.float32([6, 8]))
+
+
+def test_what_is_not_permitted_is_refused_alone(tmp_path, kind):
+    path = weights_file(tmp_path, kind)
+    for more, ids, text in (
+        ({"allow_missing": ["w"]}, {"no-checkpoint"}, "1 variable: v"),
+        ({"allow_missing": [".*", "x"]}, {"unused-waiver"}, ""),
+    ):
+        model = lr.Model.from_graph_def("m", path, outputs={"y": "y"}, **more)
+        findings = [one for one in lr.plan([model]).findings if one.is_error]
+        assert {one.id for one in findings} == ids
+        assert text in [findings[0].message, ""]
 
 
 def test_one_saved_graph_after_the_other_each_with_its_own_error(tmp_path):
