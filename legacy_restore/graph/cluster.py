@@ -22,6 +22,7 @@ from legacy_restore.graph.cluster_session import (
 from legacy_restore.graph.device_requests import device_requests
 from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.plan import GraphPlan
+from legacy_restore.graph.python_elsewhere import refuse_python_elsewhere
 from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.visibility import refuse_unseen
@@ -137,6 +138,7 @@ def session_for(
     session = _connected(plan, cluster)
     try:
         with time_limited(session):
+            refuse_python_elsewhere(session, plan)
             if cluster.state != "isolated":
                 cluster_state.refuse_names_there(session, plan, _THERE[cluster.state])
     except BaseException:
@@ -167,6 +169,7 @@ def _connected(plan: GraphPlan, cluster: Cluster) -> ClusterSession:
         # A restore that is refused must not have cleared what others need.
         with contextlib.closing(session()) as first, time_limited(first):
             check_devices(first, plan, cluster.config)
+            refuse_python_elsewhere(first, plan)
             restored = plan.operations.restored_models
             refuse_unseen(
                 first,

@@ -19,7 +19,8 @@ from legacy_restore.report.findings import KINDS, Finding
 EAGER = "EagerPyFunc"
 """The operation of ``tf.py_function``: its function gets tensors, not arrays."""
 
-_CALLS = frozenset(["PyFunc", "PyFuncStateless", EAGER])
+CALLS_OF_PYTHON = frozenset(["PyFunc", "PyFuncStateless", EAGER])
+"""Types of operations that call Python."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ def python_calls(meta_graph: Any) -> Tuple[PythonCall, ...]:
         )
         for function, nodes in all_bodies(meta_graph)
         for node in nodes
-        if node.op in _CALLS
+        if node.op in CALLS_OF_PYTHON
     )
 
 
@@ -69,7 +70,7 @@ def rewrite_tokens(meta_graph: Any, tokens: Mapping[str, str]) -> Any:
     """
     for _, nodes in all_bodies(meta_graph):
         for node in nodes:
-            if node.op in _CALLS and _token(node) in tokens:
+            if node.op in CALLS_OF_PYTHON and _token(node) in tokens:
                 node.attr["token"].s = tokens[_token(node)].encode()
     return meta_graph
 

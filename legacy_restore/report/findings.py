@@ -159,6 +159,7 @@ KINDS = _catalogue(
     _error("saveable-object", "object that cannot be restored"),
     _error("resource-claimed", "one resource of two models"),
     _error("python-function-missing", "Python function that is not given"),
+    _error("python-elsewhere", "Python functions that another process would call"),
     _error("table-mismatch", "not what such a table saves"),
     _error("input-claimed-twice", "two placeholders under one name"),
     # Saved graphs.

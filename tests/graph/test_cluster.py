@@ -34,6 +34,7 @@ from tests.graph.helpers import (
     values_in,
     write,
 )
+from tests.saved_graphs import saved_case
 
 pytestmark = pytest.mark.slow
 
@@ -674,3 +675,26 @@ print(restored.check().ok)
     )
     assert result.stdout == "True\n", result.stderr
     assert result.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["py_func", "py_func_resource"])
+def test_python_functions_of_another_process_are_refused(cluster, name):
+    case = saved_case(name)
+    model = lr.Model.from_meta_graph(
+        "m",
+        case.prefix,
+        inputs=case.described["inputs"],
+        outputs=case.described["outputs"],
+        py_functions=case.py_functions,
+        trust=True,
+    )
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore([model], target=cluster.target)
+    assert {one.id for one in caught.value.findings} == {"python-elsewhere"}
+    assert "another process" in str(caught.value)
+    # A server of this process has them.
+    server = tf.train.Server.create_local_server()
+    with lr.restore([model], target=server.target) as restored:
+        found = restored["m"](case.inputs)
+        for key, expected in case.outputs.items():
+            np.testing.assert_allclose(found[key], expected, rtol=1e-6)
