@@ -18,11 +18,10 @@ from legacy_restore.examining.risks import (
     saver_nodes,
 )
 from legacy_restore.graphdef.dangerous_ops import Reach
-from legacy_restore.graphdef.messages import message_of
-from legacy_restore.graphdef.meta_graph import read_meta_graph
 from legacy_restore.graphdef.model import Graph, MetaGraph
 from legacy_restore.importing.nodes import all_bodies
 from legacy_restore.importing.op_defs import registered
+from legacy_restore.importing.outline import outline_of
 from legacy_restore.importing.saved_graph import ImportOptions, SavedGraph
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import cut_names
@@ -59,7 +58,7 @@ def check_trust(
     if options.trust or not _may_reach(meta_graph):
         return []
     try:
-        graph = read_meta_graph(message_of(meta_graph.SerializeToString()))
+        graph = outline_of(meta_graph)
     except FormatError as error:
         return [Finding(KINDS["corrupt"], saved.path, str(error), model=model)]
     return [

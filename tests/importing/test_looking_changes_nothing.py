@@ -10,6 +10,7 @@ from legacy_restore.importing.average_names import average_names
 from legacy_restore.importing.effects import EffectsReader
 from legacy_restore.importing.initializing import find_initializers
 from legacy_restore.importing.op_defs import OpDefs
+from legacy_restore.importing.outline import outline_of
 from legacy_restore.importing.python_functions import (
     check_python_functions,
     python_calls,
@@ -41,6 +42,7 @@ def test_looking_at_a_saved_graph_changes_nothing(name):
         "python": lambda: check_python_functions("m", python_calls(meta_graph), {}),
         "assets": lambda: find_assets(saved, op_defs),
         "effects": lambda: [effects.of(one.name) for one in before.graph_def.node],
+        "outline": lambda: outline_of(meta_graph),
         "unknown": lambda: unknown_operations(meta_graph, op_defs),
     }
     for look in looks:
