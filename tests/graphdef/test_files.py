@@ -200,6 +200,16 @@ def test_constants_are_measured_and_not_kept(tmp_path):
     assert isinstance(splat.constant, Constant)
 
 
+def test_nobody_knows_strings_that_are_packed_as_bytes(tmp_path):
+    packed, both = nodes_of(
+        tmp_path,
+        b.constant("a", b.STRING, [1], content=b"\x03one"),
+        b.constant("b", b.STRING, [1], content=b"\x03one", strings=["model"]),
+    )
+    assert packed.constant.strings is None
+    assert both.constant.strings is None
+
+
 def test_functions_of_0_12_have_nodes_with_several_results(tmp_path):
     old = (
         b.text(1, "sum") + b.text(1, "other") + b.text(2, "Add") + b.text(3, "x")
