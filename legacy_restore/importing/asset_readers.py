@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Set
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Sequence, Set
 
 from legacy_restore.importing.assets import Asset, allowed_readers
-from legacy_restore.importing.file_readers import find_file_readers
+from legacy_restore.importing.file_readers import FileReader
 from legacy_restore.importing.nodes import (
     all_bodies,
     all_functions_named,
     functions_named,
     reached,
 )
-from legacy_restore.importing.op_defs import OpDefs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +30,19 @@ class AssetReaders:
 
 
 def find_asset_readers(
-    meta_graph: Any, op_defs: OpDefs, assets: Iterable[Asset], given: Mapping[str, str]
+    meta_graph: Any,
+    readers: Sequence[FileReader],
+    assets: Iterable[Asset],
+    given: Mapping[str, str],
 ) -> AssetReaders:
     """Returns the nodes that read files, and none but declared or given assets.
 
     Args:
       meta_graph: The ``MetaGraphDef``; not changed.
-      op_defs: What is known about its operations.
+      readers: Its operations that read files.
       assets: The assets of the whole file.
       given: The argument ``assets=``.
     """
-    readers = find_file_readers(meta_graph, op_defs)
     allowed = allowed_readers(readers, assets, given)
     reading = {one.function for one in readers if one.function}
     refused = {

@@ -79,16 +79,17 @@ class Asset:
 
 
 def find_assets(
-    saved: SavedGraph, op_defs: Optional[OpDefs] = None
+    saved: SavedGraph, readers: Optional[Iterable[FileReader]] = None
 ) -> Tuple[Asset, ...]:
     """Returns all files whose names stand in a saved graph, in the order of the file.
 
     Args:
       saved: The whole file; not changed.
-      op_defs: What is known about its operations, where that is at hand.
+      readers: The operations that read files, where they are at hand.
     """
     meta_graph = saved.meta_graph
-    readers = find_file_readers(meta_graph, op_defs or OpDefs(meta_graph))
+    if readers is None:
+        readers = find_file_readers(meta_graph, OpDefs(meta_graph))
     declared = _declared(meta_graph)
     tables = {place for one in readers if one.fills_table for place in one.names}
     known = {place for one in readers for place in one.names}.union(

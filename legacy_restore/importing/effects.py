@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
 
 from legacy_restore.importing.calls import Call, calls_of, handed_on_from
+from legacy_restore.importing.graph_index import GraphIndex
 from legacy_restore.importing.nodes import is_control, nodes_by_name
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.tf import tf
@@ -79,14 +80,17 @@ _NOTHING = _Writes()
 class EffectsReader:
     """Tells what the operations of one saved graph do."""
 
-    def __init__(self, meta_graph: Any, op_defs: OpDefs) -> None:
-        """Takes a ``MetaGraphDef``, which is not changed."""
+    def __init__(
+        self, meta_graph: Any, op_defs: OpDefs, index: Optional[GraphIndex] = None
+    ) -> None:
+        """Takes a ``MetaGraphDef``, which is not changed, and its index if at hand."""
         self._op_defs = op_defs
-        self._nodes = nodes_by_name(meta_graph.graph_def.node)
+        self._nodes = (index or GraphIndex(meta_graph)).nodes
         self._functions: Mapping[str, Any] = {
             one.signature.name: one for one in meta_graph.graph_def.library.function
         }
         self._known: Dict[str, _Writes] = {}
+        self._gives_table: Dict[str, bool] = {}
         self._bodies: Dict[str, Mapping[str, Any]] = {}
 
     def of(self, name: str) -> Effects:
@@ -122,9 +126,11 @@ class EffectsReader:
             return "variable"
         if node.op in ("Iterator", "IteratorV2"):
             return "iterator"
-        known = self._op_defs.get(node.op)
-        outputs = [] if known is None else [one.name for one in known.output_arg]
-        return "table" if "table_handle" in outputs else "other"
+        if node.op not in self._gives_table:
+            known = self._op_defs.get(node.op)
+            outputs = [] if known is None else [one.name for one in known.output_arg]
+            self._gives_table[node.op] = "table_handle" in outputs
+        return "table" if self._gives_table[node.op] else "other"
 
     def _writes(self, node: Any, body: Mapping[str, Any]) -> _Writes:
         """What a node of the graph or of a function does."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
 from legacy_restore.importing.calls import LOOPS, calls_of, handed_on_from
 from legacy_restore.importing.effects import VARIABLES, arguments_of
@@ -62,6 +62,7 @@ class _Tracer:
 
     def __init__(self, meta_graph: Any, op_defs: OpDefs) -> None:
         self._op_defs = op_defs
+        self._of_readers: Dict[str, Optional[Any]] = {}
         self._bodies: Mapping[str, Mapping[str, Any]] = {
             function: nodes_by_name(nodes) for function, nodes in all_bodies(meta_graph)
         }
@@ -93,14 +94,23 @@ class _Tracer:
                     )
 
     def _named_files(self, node: Any) -> List[str]:
-        known = self._op_defs.get(node.op)
-        if known is None or not any(one.name in _ARGUMENTS for one in known.input_arg):
+        known = self._reading(node.op)
+        if known is None:
             return []
         return [
             tensor
             for tensor, argument in arguments_of(node, known)
             if argument.name in _ARGUMENTS
         ]
+
+    def _reading(self, op: str) -> Optional[Any]:
+        """The ``OpDef`` of an operation that reads files, None of another."""
+        if op not in self._of_readers:
+            known = self._op_defs.get(op)
+            names = [] if known is None else [one.name for one in known.input_arg]
+            is_reader = any(one in _ARGUMENTS for one in names)
+            self._of_readers[op] = known if is_reader else None
+        return self._of_readers[op]
 
     def _variables_among(self, places: Set[Place]) -> FrozenSet[str]:
         """The variables of the graph itself."""

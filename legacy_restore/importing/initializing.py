@@ -17,12 +17,8 @@ from legacy_restore.importing.effects import (
     Effects,
     EffectsReader,
 )
-from legacy_restore.importing.nodes import (
-    consumers_of,
-    node_of,
-    nodes_by_name,
-    upstream,
-)
+from legacy_restore.importing.graph_index import GraphIndex
+from legacy_restore.importing.nodes import node_of, upstream
 from legacy_restore.importing.op_defs import OpDefs
 
 # Collections of operations that are run whole when a graph is loaded: SavedModels have
@@ -59,22 +55,26 @@ class Initializers:
     parts: Mapping[str, Effects]
 
 
-def find_initializers(meta_graph: Any, op_defs: OpDefs) -> Initializers:
+def find_initializers(
+    meta_graph: Any, op_defs: OpDefs, index: Optional[GraphIndex] = None
+) -> Initializers:
     """Finds what initialises tables, iterators and variables, in the whole file.
 
     Args:
       meta_graph: The ``MetaGraphDef``, before anything is left out; not changed.
       op_defs: What is known about its operations.
+      index: Its nodes, where they are at hand.
     """
-    return _Finder(meta_graph, op_defs).found()
+    return _Finder(meta_graph, op_defs, index or GraphIndex(meta_graph)).found()
 
 
 class _Finder:
     """Looks through one graph."""
 
-    def __init__(self, meta_graph: Any, op_defs: OpDefs) -> None:
-        self._nodes = nodes_by_name(meta_graph.graph_def.node)
-        self._reader = EffectsReader(meta_graph, op_defs)
+    def __init__(self, meta_graph: Any, op_defs: OpDefs, index: GraphIndex) -> None:
+        self._index = index
+        self._nodes = index.nodes
+        self._reader = EffectsReader(meta_graph, op_defs, index)
         self._loading = self._roots(meta_graph, _LOADING)
         self._first = self._run_by(self._loading)
         self._then = self._run_by(self._roots(meta_graph, _BEGINNING))
@@ -159,9 +159,8 @@ class _Finder:
         """
         stack = [name for name, node in self._nodes.items() if node.op in _RESTORES]
         found = set(stack)
-        consumers = consumers_of(self._nodes.values()) if stack else {}
         while stack:
-            for node in consumers.get(stack.pop(), ()):
+            for node in self._index.consumers(stack.pop()):
                 if node.name not in found and node.op not in VARIABLES:
                     found.add(node.name)
                     stack.append(node.name)

@@ -18,7 +18,9 @@ from legacy_restore.importing.assets import (
 )
 from legacy_restore.importing.average_names import average_names
 from legacy_restore.importing.effects import EffectsReader
+from legacy_restore.importing.file_readers import find_file_readers
 from legacy_restore.importing.function_names import rename_functions
+from legacy_restore.importing.graph_index import GraphIndex
 from legacy_restore.importing.initializing import Initializers, find_initializers
 from legacy_restore.importing.interface import resolve_interface
 from legacy_restore.importing.isolating import isolate
@@ -292,17 +294,19 @@ def _part(whole: _Whole, options: ImportOptions, model: str) -> _Part:
 
 def _facts_of(saved: SavedGraph, op_defs: OpDefs, options: ImportOptions) -> _Facts:
     meta_graph = saved.meta_graph
-    assets = find_assets(saved, op_defs)
-    variables = find_variables(meta_graph, op_defs)
+    readers = find_file_readers(meta_graph, op_defs)
+    assets = find_assets(saved, readers)
+    index = GraphIndex(meta_graph)
+    variables = find_variables(meta_graph, op_defs, index)
     read_table = _READ_TABLE.get(saved.kind, read_saver_table)
     return _Facts(
         variables=variables,
         table=read_table(meta_graph, op_defs),
-        initializers=find_initializers(meta_graph, op_defs),
+        initializers=find_initializers(meta_graph, op_defs, index),
         average_names=average_names(meta_graph, variables),
         tokens=frozenset(one.token for one in python_calls(meta_graph)),
         assets=assets,
-        asset_readers=find_asset_readers(meta_graph, op_defs, assets, options.assets),
+        asset_readers=find_asset_readers(meta_graph, readers, assets, options.assets),
     )
 
 

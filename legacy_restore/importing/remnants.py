@@ -36,12 +36,13 @@ def remnants(
       interface: What callers take; none of that is one.
     """
     taken = {node_of(name) for name in _tensors_of(interface)}
-    consumers = consumers_of(meta_graph.graph_def.node)
     names = [
         one.name for one in variables if not one.initializer and not one.collections
     ]
+    unsaved = sorted(table.unsaved(names))
+    consumers = consumers_of(meta_graph.graph_def.node) if unsaved else {}
     found: Set[str] = set()
-    for name in sorted(table.unsaved(names)):
+    for name in unsaved:
         readers = consumers.get(name, [])
         nodes = {name, *(one.name for one in readers)}
         is_used = any(

@@ -13,12 +13,8 @@ import re
 from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 
 from legacy_restore.importing.collections import variable_in
-from legacy_restore.importing.nodes import (
-    consumers_of,
-    is_control,
-    node_of,
-    nodes_by_name,
-)
+from legacy_restore.importing.graph_index import GraphIndex
+from legacy_restore.importing.nodes import is_control, node_of
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.importing.stored_as import StoredAs
 from legacy_restore.planning.spec import Shape
@@ -98,20 +94,23 @@ class SavedVariable:
     device: str = ""
 
 
-def find_variables(meta_graph: Any, op_defs: OpDefs) -> Tuple[SavedVariable, ...]:
+def find_variables(
+    meta_graph: Any, op_defs: OpDefs, index: Optional[GraphIndex] = None
+) -> Tuple[SavedVariable, ...]:
     """Returns the variables of a saved graph, in the order of the file.
 
     Args:
       meta_graph: The ``MetaGraphDef``; it is not changed.
       op_defs: What is known about its operations.
+      index: Its nodes, where they are at hand.
     """
     del op_defs  # What a variable is no file can define anew.
     found = [one for one in meta_graph.graph_def.node if one.op in VARIABLE_TYPES]
     listed = _Listed(meta_graph, {one.name for one in found})
-    nodes = nodes_by_name(meta_graph.graph_def.node)
-    consumers = consumers_of(meta_graph.graph_def.node)
+    index = index or GraphIndex(meta_graph)
     return tuple(
-        _variable(node, listed, nodes, consumers.get(node.name, ())) for node in found
+        _variable(node, listed, index.nodes, index.consumers(node.name))
+        for node in found
     )
 
 

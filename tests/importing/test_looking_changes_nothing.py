@@ -40,7 +40,7 @@ def test_looking_at_a_saved_graph_changes_nothing(name):
         "table": lambda: read_saver_table(meta_graph, op_defs),
         "initializers": lambda: find_initializers(meta_graph, op_defs),
         "python": lambda: check_python_functions("m", python_calls(meta_graph), {}),
-        "assets": lambda: find_assets(saved, op_defs),
+        "assets": lambda: find_assets(saved),
         "effects": lambda: [effects.of(one.name) for one in before.graph_def.node],
         "outline": lambda: outline_of(meta_graph),
         "unknown": lambda: unknown_operations(meta_graph, op_defs),
