@@ -6,7 +6,9 @@ that takes most of the time of restoring thousands of small variables.
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import inspect
+from typing import Any, Callable
 
 from legacy_restore.graph.variables import is_resource
 from legacy_restore.tf import tf
@@ -34,9 +36,10 @@ def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
     """
     dtype = variable.dtype.base_dtype
     name = graph.unique_name("assign")
+    create_op = _creator(graph)
     with graph.device(variable.device or None):
         if is_resource(variable):
-            return graph.create_op(
+            return create_op(
                 "AssignVariableOp",
                 [variable.handle, value],
                 [],
@@ -47,7 +50,7 @@ def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
                 },
             )
         reference = variable.op.outputs[0]
-        return graph.create_op(
+        return create_op(
             "Assign",
             [reference, value],
             [reference.dtype],
@@ -60,3 +63,12 @@ def add_assignment(graph: Any, variable: Any, value: Any) -> Any:
                 TAKES_ANY_BUFFER: tf.AttrValue(b=True),
             },
         )
+
+
+def _creator(graph: Any) -> Callable[..., Any]:
+    """``graph.create_op``, without what looks at each call for old arguments.
+
+    That takes longer than to make an operation (``deprecated_args`` in
+    ``tensorflow/python/util/deprecation.py``).
+    """
+    return functools.partial(inspect.unwrap(type(graph).create_op), graph)
