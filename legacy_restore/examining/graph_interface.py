@@ -73,8 +73,8 @@ _LAST_OPS = ("Softmax", "Sigmoid", "LogSoftmax", "ArgMax", "TopKV2")
 
 
 @dataclasses.dataclass(frozen=True)
-class ProposedInput:
-    """What a caller may feed.
+class Placeholder:
+    """What a caller may or must feed.
 
     Attributes:
       name: Name of the operation.
@@ -121,7 +121,7 @@ class ProposedInterface:
       outputs: In the order of the file.
     """
 
-    inputs: Tuple[ProposedInput, ...]
+    inputs: Tuple[Placeholder, ...]
     outputs: Tuple[ProposedOutput, ...]
 
     def likely_outputs(self, room: int = 4) -> Dict[str, str]:
@@ -167,7 +167,7 @@ class _Proposer:
     def proposed(self) -> ProposedInterface:
         producer = self._meta_graph.graph.producer
         inputs = (
-            ProposedInput(node.name, node.op, node.dtype, fed_shape(node, producer))
+            Placeholder(node.name, node.op, node.dtype, fed_shape(node, producer))
             for node in self._fed
         )
         return ProposedInterface(tuple(inputs), tuple(self._outputs(producer)))

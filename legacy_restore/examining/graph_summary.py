@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from legacy_restore.examining.graph_interface import (
     PLACEHOLDERS,
+    Placeholder,
     ProposedInterface,
     fed_shape,
     proposed_interface,
@@ -29,7 +30,6 @@ from legacy_restore.graphdef.model import (
     Graph,
     MetaGraph,
     Saver,
-    Shape,
     Signature,
     TensorInfo,
 )
@@ -77,20 +77,6 @@ class PythonFunction:
     op: str
     token: str
     function: Optional[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Placeholder:
-    """What a caller may or must feed."""
-
-    name: str
-    op: str
-    dtype: Optional[str]
-    shape: Shape
-
-    def to_json(self) -> Dict[str, Any]:
-        """Returns the placeholder as JSON-ready data."""
-        return {**dataclasses.asdict(self), "shape": shape_json(self.shape)}
 
 
 @dataclasses.dataclass(frozen=True)

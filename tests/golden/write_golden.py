@@ -572,10 +572,10 @@ CASES = {
 }
 
 
-def main(wanted):
+def write_cases(wanted, of_releases, parent):
     """Writes the wanted cases, or all of the running TensorFlow; returns a status."""
     release = ".".join(tf.__version__.split(".")[:2])
-    cases = collections.OrderedDict(CASES.get(release, ()))
+    cases = collections.OrderedDict(of_releases.get(release, ()))
     unknown = sorted(set(wanted) - set(cases))
     if unknown or not cases:
         print(
@@ -584,10 +584,10 @@ def main(wanted):
         )
         return 2
     for name in wanted or cases:
-        folder = os.path.join(HERE, "tf%s_%s" % (release.replace(".", "_"), name))
+        folder = os.path.join(parent, "tf%s_%s" % (release.replace(".", "_"), name))
         if os.path.exists(folder):
             shutil.rmtree(folder)
-        os.mkdir(folder)
+        os.makedirs(folder)
         with tf.Graph().as_default():
             cases[name](folder)
         print(os.path.basename(folder))
@@ -595,4 +595,4 @@ def main(wanted):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_cases(sys.argv[1:], CASES, HERE))

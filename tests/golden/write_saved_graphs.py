@@ -20,7 +20,7 @@ import sys
 
 import numpy as np
 import tensorflow as tf
-from write_golden import HERE, fill_variables, new_session, write_json
+from write_golden import HERE, fill_variables, new_session, write_cases, write_json
 
 FOLDER = os.path.join(HERE, "saved_graphs")
 ROWS = np.float32([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -549,25 +549,5 @@ CASES = {
 }
 
 
-def main(wanted):
-    """Writes the wanted cases, or all of the running TensorFlow; returns a status."""
-    release = ".".join(tf.__version__.split(".")[:2])
-    cases = collections.OrderedDict(CASES.get(release, ()))
-    unknown = sorted(set(wanted) - set(cases))
-    if unknown or not cases:
-        known = " ".join(cases)
-        print("TensorFlow %s writes: %s" % (tf.__version__, known), file=sys.stderr)
-        return 2
-    for name in wanted or cases:
-        folder = os.path.join(FOLDER, "tf%s_%s" % (release.replace(".", "_"), name))
-        if os.path.exists(folder):
-            shutil.rmtree(folder)
-        os.makedirs(folder)
-        with tf.Graph().as_default():
-            cases[name](folder)
-        print(os.path.basename(folder))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_cases(sys.argv[1:], CASES, FOLDER))

@@ -57,27 +57,20 @@ def ref_queue(name, shared_name=""):
     return _after(one, lambda: _ops.QueueSize(handle=handle))
 
 
-def table(name, shared_name=""):
+def table(name, shared_name="", **more):
     return _filled(
         _ops.MutableHashTableV2(
             key_dtype=tf.int64,
             value_dtype=tf.int64,
             shared_name=shared_name,
             name=name,
+            **more,
         )
     )
 
 
 def table_of_its_node(name, shared_name=""):
-    return _filled(
-        _ops.MutableHashTableV2(
-            key_dtype=tf.int64,
-            value_dtype=tf.int64,
-            shared_name=shared_name,
-            use_node_name_sharing=True,
-            name=name,
-        )
-    )
+    return table(name, shared_name, use_node_name_sharing=True)
 
 
 def _filled(handle):

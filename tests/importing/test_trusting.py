@@ -27,6 +27,13 @@ def add(meta_graph, text):
     text_format.Parse(text, meta_graph.graph_def.node.add())
 
 
+def function_that_reads(meta_graph, name):
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = name
+    node = function.node_def.add()
+    node.name, node.op = "read", "ReadFile"
+
+
 def network():
     x = tf.placeholder(tf.float32, [2], name="x")
     weights = tf.get_variable("w", [2])
@@ -79,10 +86,7 @@ def test_a_table_may_read_its_assets_and_no_other_file():
 
 def test_a_function_that_nothing_calls_does_not_count():
     meta_graph = meta_graph_of(network)
-    function = meta_graph.graph_def.library.function.add()
-    function.signature.name = "reader"
-    node = function.node_def.add()
-    node.name, node.op = "read", "ReadFile"
+    function_that_reads(meta_graph, "reader")
     assert checked(meta_graph) == {}
     add(
         meta_graph,
@@ -191,10 +195,7 @@ def test_an_initialiser_in_no_collection_counts_too():
 
 def test_a_function_of_the_saver_that_an_output_calls_needs_trust():
     meta_graph = meta_graph_of(with_saver)
-    function = meta_graph.graph_def.library.function.add()
-    function.signature.name = "traced_save"
-    node = function.node_def.add()
-    node.name, node.op = "read", "ReadFile"
+    function_that_reads(meta_graph, "traced_save")
     add(
         meta_graph,
         'name: "call" op: "StatefulPartitionedCall" input: "save/Const" '
@@ -202,13 +203,6 @@ def test_a_function_of_the_saver_that_an_output_calls_needs_trust():
     )
     assert checked(meta_graph) == {}
     assert list(checked(meta_graph, run=["call"])) == ["read"]
-
-
-def function_that_reads(meta_graph, name):
-    function = meta_graph.graph_def.library.function.add()
-    function.signature.name = name
-    node = function.node_def.add()
-    node.name, node.op = "read", "ReadFile"
 
 
 def test_a_gradient_that_is_asked_for_needs_trust():
@@ -243,3 +237,22 @@ def test_a_function_that_another_gets_as_attribute_needs_trust(key):
         "} } }",
     )
     assert list(checked(meta_graph)) == ["read"]
+
+
+def test_a_path_in_packed_bytes_is_a_path():
+    """TensorFlow reads strings out of ``tensor_content`` too."""
+
+    def build():
+        dataset = tf.data.Dataset.range(3).cache("/tmp/cache")
+        tf.data.make_initializable_iterator(dataset)
+
+    meta_graph = meta_graph_of(build)
+    before = checked(meta_graph)
+    assert before
+    for node in meta_graph.graph_def.node:
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if tensor is not None and tensor.string_val:
+            text = tensor.string_val[0]
+            del tensor.string_val[:]
+            tensor.tensor_content = bytes([len(text)]) + text
+    assert list(checked(meta_graph)) == list(before)
