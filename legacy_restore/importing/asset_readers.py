@@ -11,6 +11,7 @@ from legacy_restore.importing.nodes import (
     all_bodies,
     all_functions_named,
     functions_named,
+    implemented_by,
     reached,
 )
 
@@ -76,11 +77,11 @@ def _calls(meta_graph: Any) -> Dict[str, Set[str]]:
     for one in meta_graph.graph_def.library.gradient:
         if one.function_name in calls:
             calls[one.function_name].add(one.gradient_func)
-    implementing: Dict[bytes, Set[str]] = {}
+    implementing: Dict[str, Set[str]] = {}
     for function in meta_graph.graph_def.library.function:
-        if "api_implements" in function.attr:
-            key = function.attr["api_implements"].s
-            implementing.setdefault(key, set()).add(function.signature.name)
+        implemented = implemented_by(function)
+        if implemented:
+            implementing.setdefault(implemented, set()).add(function.signature.name)
     for names in implementing.values():
         for name in names:
             calls[name] |= names

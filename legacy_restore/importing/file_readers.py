@@ -17,6 +17,7 @@ from legacy_restore.importing.handle_uses import HandleReader, Place
 from legacy_restore.importing.nodes import (
     all_bodies,
     functions_named,
+    implemented_by,
     nodes_by_name,
 )
 from legacy_restore.importing.op_defs import OpDefs
@@ -127,11 +128,7 @@ class _Tracer:
         Such as those that datasets, remote calls and gradients run, and those that
         implement the same as another.
         """
-        found = {
-            name
-            for name, one in self._functions.items()
-            if "api_implements" in one.attr
-        }
+        found = {name for name, one in self._functions.items() if implemented_by(one)}
         for one in meta_graph.graph_def.library.gradient:
             found.add(one.gradient_func)
         for nodes in self._bodies.values():

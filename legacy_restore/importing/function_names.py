@@ -17,13 +17,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-from legacy_restore.importing.nodes import all_bodies
+from legacy_restore.importing.nodes import IMPLEMENTS, all_bodies
 from legacy_restore.importing.op_defs import OpDefs
-
-# Functions of which each may run in the place of the other: TensorFlow looks for them
-# in the library of the whole graph, whichever model they came with
-# (``tensorflow/core/grappler/optimizers/implementation_selector.cc``).
-_INTERCHANGEABLE = "api_implements"
 
 # Names a gradient, and the Python function of that name, not one of the library.
 _GRADIENT = "_gradient_op_type"
@@ -85,8 +80,8 @@ def rename_functions(meta_graph: Any, scope: str) -> Any:
         for value in function.attr.values():
             _rename_texts(value, names)
             _rename_calls(value, names)
-        if _INTERCHANGEABLE in function.attr:
-            own = function.attr[_INTERCHANGEABLE]
+        if IMPLEMENTS in function.attr:
+            own = function.attr[IMPLEMENTS]
             own.s = function_name(scope, "").encode() + own.s
     for gradient in library.gradient:
         for field in ("function_name", "gradient_func"):

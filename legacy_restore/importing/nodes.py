@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Set, Tuple
 
+IMPLEMENTS = "api_implements"
+"""The attribute of a function that says what it implements: TensorFlow looks for others
+that do in the library of the whole graph, whichever model they came with
+(``tensorflow/core/grappler/optimizers/implementation_selector.cc``)."""
+
 
 def node_of(tensor: str) -> str:
     """Returns the name of the node that an input or a tensor's name is about."""
@@ -71,6 +76,20 @@ def functions_named(node: Any) -> List[str]:
             names.append(one.name)
             values += one.attr.values()
     return names
+
+
+def implemented_by(function: Any) -> str:
+    """Returns what a function implements; empty for most.
+
+    Of functions that implement the same, each may run in the place of another.
+
+    Args:
+      function: A ``FunctionDef``; not changed.
+    """
+    if IMPLEMENTS not in function.attr:
+        return ""
+    found: str = function.attr[IMPLEMENTS].s.decode("utf-8", "surrogateescape")
+    return found
 
 
 def all_functions_named(nodes: Iterable[Any]) -> List[str]:

@@ -16,7 +16,7 @@ from legacy_restore.graphdef.messages import message_of
 from legacy_restore.graphdef.meta_graph import read_meta_graph
 from legacy_restore.graphdef.model import Function, Graph, MetaGraph, Node
 from legacy_restore.graphdef.nodes import read_node
-from legacy_restore.importing.nodes import functions_named
+from legacy_restore.importing.nodes import functions_named, implemented_by
 from legacy_restore.tf import tf
 
 _STRING = tf.string.as_datatype_enum
@@ -38,6 +38,7 @@ def outline_of(meta_graph: Any) -> MetaGraph:
             one.signature.name,
             _nodes(one.node_def, library),
             gradients.get(one.signature.name, ""),
+            implemented_by(one),
         )
         for one in library.function
     )

@@ -9,6 +9,7 @@ from google.protobuf import text_format
 
 from legacy_restore.importing.asset_readers import find_asset_readers
 from legacy_restore.importing.assets import find_assets
+from legacy_restore.importing.file_readers import find_file_readers
 from legacy_restore.importing.handle_uses import HandleReader
 from legacy_restore.importing.nodes import all_bodies, nodes_by_name
 from legacy_restore.importing.saved_graph import GraphKind, ImportOptions, SavedGraph
@@ -108,11 +109,15 @@ def through_variable(kind):
     return meta_graph
 
 
+def asset_readers(saved):
+    readers = find_file_readers(saved.meta_graph, defs(saved.meta_graph))
+    return find_asset_readers(saved.meta_graph, readers, find_assets(saved), {})
+
+
 def needing_trust(meta_graph):
     """The nodes for which trust is asked."""
     saved = SavedGraph("m", GraphKind.SAVED_MODEL, meta_graph, "")
-    assets = find_assets(saved)
-    found = find_asset_readers(meta_graph, defs(meta_graph), assets, {})
+    found = asset_readers(saved)
     return {
         one.subject
         for one in check_trust(
@@ -126,12 +131,7 @@ def test_what_reads_an_asset_needs_none():
     for kind in ("ref", "resource"):
         meta_graph = through_variable(kind)
         assert needing_trust(meta_graph) == set()
-        found = find_asset_readers(
-            meta_graph,
-            defs(meta_graph),
-            find_assets(SavedGraph("m", GraphKind.SAVED_MODEL, meta_graph, "")),
-            {},
-        )
+        found = asset_readers(SavedGraph("m", GraphKind.SAVED_MODEL, meta_graph, ""))
         assert found.variables == {"kept"}
 
 
