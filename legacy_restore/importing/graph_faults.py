@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 from typing import AbstractSet, Any, Dict, Iterable, List
 
+from legacy_restore.importing.handle_uses import is_handle
 from legacy_restore.importing.nodes import all_bodies, node_of
 from legacy_restore.importing.op_defs import registered
 from legacy_restore.report.findings import KINDS, Finding
@@ -64,6 +65,28 @@ def find_empty_constants(meta_graph: Any) -> List[Finding]:
         for body, nodes in all_bodies(meta_graph)
         for node in nodes
         if body and node.op == "Const" and "value" not in node.attr
+    ]
+
+
+def find_handles(meta_graph: Any) -> List[Finding]:
+    """Returns an error for what stands for resources under names of its own choice.
+
+    With such a node a graph could reach what another model holds in the session.
+    TensorFlow makes them while it runs (``tensorflow/core/ops/
+    resource_variable_ops.cc``), and nobody saves them. To be asked when the graph is
+    pruned.
+    """
+    return [
+        Finding(
+            KINDS["import-failed"],
+            _where(body, node.name),
+            "it stands for resources of the session, whichever model they belong to",
+            hint="name outputs that do not need it, or take the file anew from where "
+            "it came from",
+        )
+        for body, nodes in all_bodies(meta_graph)
+        for node in nodes
+        if is_handle(node)
     ]
 
 

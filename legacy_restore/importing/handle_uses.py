@@ -63,7 +63,7 @@ class HandleReader:
         self._op_defs = op_defs
         self._named: Mapping[str, int] = self._count_names()
         self._has_forged = any(
-            _makes_handles(node) for body in bodies.values() for node in body.values()
+            is_handle(node) for body in bodies.values() for node in body.values()
         )
 
     def of(self, function: str, name: str) -> HandleUses:
@@ -169,7 +169,12 @@ def _resource_name(node: Any) -> str:
     return name if name or node.op == "VarHandleOp" else node.name
 
 
-def _makes_handles(node: Any) -> bool:
+def is_handle(node: Any) -> bool:
+    """Returns whether a node makes handles of variables by names that isolation keeps.
+
+    Args:
+      node: A ``NodeDef``; not changed.
+    """
     if node.op in _MAKES_HANDLES:
         return True
     dtype = node.attr["dtype"].type if "dtype" in node.attr else 0

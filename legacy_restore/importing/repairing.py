@@ -12,6 +12,7 @@ from legacy_restore.importing.colocation import drop_stale_colocation
 from legacy_restore.importing.graph_faults import (
     find_empty_constants,
     find_faults,
+    find_handles,
     find_old_functions,
     find_open_ends,
     find_removed,
@@ -57,6 +58,7 @@ def remaining_faults(meta_graph: Any) -> List[Finding]:
     return [
         *find_open_ends(meta_graph),
         *find_empty_constants(meta_graph),
+        *find_handles(meta_graph),
         *find_old_functions(meta_graph),
         *find_removed(meta_graph),
         *unknown_attributes(meta_graph),

@@ -330,3 +330,36 @@ def test_a_constant_without_a_value_in_a_function_is_an_error():
     assert (error.id, error.subject) == ("corrupt", "f/c")
     constant.attr["value"].tensor.dtype = 1
     assert remaining_faults(meta_graph) == []
+
+
+def test_handles_of_any_name_are_refused():
+    """By such a node a graph would read a variable of the model beside it."""
+    meta_graph = tf.MetaGraphDef()
+    handles = meta_graph.graph_def.node.add(name="handles", op="_VarHandlesOp")
+    handles.attr["containers"].list.s.append(b"")
+    handles.attr["shared_names"].list.s.append(b"other/weights")
+    handles.attr["N"].i = 1
+    handles.attr["dtypes"].list.type.append(tf.float32.as_datatype_enum)
+    handles.attr["shapes"].list.shape.add().dim.add(size=2)
+    constant = meta_graph.graph_def.node.add(name="constant", op="Const")
+    constant.attr["dtype"].type = tf.resource.as_datatype_enum
+    constant.attr["value"].tensor.dtype = tf.resource.as_datatype_enum
+    read = meta_graph.graph_def.node.add(
+        name="read", op="ReadVariableOp", input=["handles"]
+    )
+    read.attr["dtype"].type = tf.float32.as_datatype_enum
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.get_variable(
+            "other/weights", initializer=tf.ones([2]), use_resource=True
+        )  # Stock TensorFlow gives the stranger's value:
+        del meta_graph.graph_def.node[1]
+        tf.import_graph_def(meta_graph.graph_def, name="m")
+        before = [tf.global_variables_initializer()]
+        assert run(graph, "m/read:0", before=before).tolist() == [1, 1]
+        meta_graph.graph_def.node.append(constant)
+    found = remaining_faults(meta_graph)
+    assert [one.subject for one in found if one.id == "import-failed"] == [
+        "handles",
+        "constant",
+    ]
