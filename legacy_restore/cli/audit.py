@@ -17,7 +17,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "file",
         metavar="FILE",
         help="a graph: .meta, saved_model.pb, a frozen GraphDef, an event file; or the "
-        "directory of a SavedModel, TF-Hub module or session bundle",
+        "directory of a SavedModel, TF-Hub module or session bundle; of a checkpoint "
+        "the .meta beside it",
     )
 
 

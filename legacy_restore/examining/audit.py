@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from legacy_restore.checkpoint.faults import corrupt
 from legacy_restore.checkpoint.files import PositionedFile
-from legacy_restore.checkpoint.location import LocationLike
-from legacy_restore.checkpoint.near_misses import not_found
+from legacy_restore.checkpoint.graph_files import META_SUFFIX
+from legacy_restore.checkpoint.location import LocationLike, resolve_location
+from legacy_restore.checkpoint.near_misses import no_checkpoint
 from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.examining.audit_text import audit_text
 from legacy_restore.examining.leaks import (
@@ -115,20 +116,15 @@ def audit_file(location: LocationLike) -> Audit:
 
     Args:
       location: A ``.meta`` file, a ``saved_model.pb``, a ``GraphDef`` or event file of
-        any name, or the directory of a SavedModel, TF-Hub module or session bundle.
+        any name, or the directory of a SavedModel, TF-Hub module or session bundle. Of
+        a checkpoint it is the ``.meta`` file beside it.
 
     Raises:
-      LocationError: Nothing is there.
+      LocationError: Nothing is there, or a checkpoint without a graph.
       CorruptCheckpointError: It is damaged.
       UnsupportedCheckpointError: It holds no graph, or one in text format.
     """
-    given = os.fsdecode(os.fspath(location))
-    path = find_graph_file(given) or given
-    if not os.path.isfile(path):
-        beside = given + ".meta"
-        if not os.path.isfile(beside):
-            raise not_found(given)
-        path = beside
+    path = _graph_file(os.fsdecode(os.fspath(location)))
     saved = read_saved_graph(path)
     file = PositionedFile(path)
     try:
@@ -143,6 +139,22 @@ def audit_file(location: LocationLike) -> Audit:
     )
     debug = _debug_leaks(os.path.join(os.path.dirname(path), _DEBUG_FILE))
     return Audit(path, saved.format.value, graphs, debug)
+
+
+def _graph_file(given: str) -> str:
+    """The file that a location names: itself, or what lies beside a checkpoint."""
+    for path in (find_graph_file(given), given, given + META_SUFFIX):
+        if path is not None and os.path.isfile(path):
+            return path
+    prefix = resolve_location(given).prefix
+    path = prefix + META_SUFFIX
+    if not os.path.isfile(path):
+        raise no_checkpoint(
+            given,
+            f"no saved graph at {given}: the checkpoint {prefix} has none beside it",
+            f"where Savers put it: {path}",
+        )
+    return path
 
 
 def _leaks(saved: SavedGraph, root: Message) -> List[Tuple[Leak, ...]]:

@@ -1,6 +1,8 @@
 """What a file could do, and what it gives away; nothing is imported."""
 
 import json
+import os
+import shutil
 
 import pytest
 
@@ -8,6 +10,7 @@ from legacy_restore import errors
 from legacy_restore.examining.audit import audit_file
 from legacy_restore.graphdef.dangerous_ops import Reach
 from tests.checkpoint.builders import message
+from tests.conftest import ROOT
 from tests.graphdef import builders as b
 from tests.samples import sample
 
@@ -175,6 +178,21 @@ def test_frozen_graphs_and_event_files_are_audited(tmp_path):
 def test_a_prefix_stands_for_its_graph(tmp_path):
     b.write(tmp_path / "m-1.meta", b.meta_graph(b.graph(PYTHON)))
     assert audit_file(tmp_path / "m-1").needs_trust
+
+
+def test_a_checkpoint_stands_for_the_graph_beside_it():
+    for location in ("classifier", "classifier@1500"):
+        audit = audit_file(ROOT / "examples/digits/checkpoints" / location)
+        assert audit.path.endswith("classifier/model.ckpt-1500.meta")
+
+
+def test_a_checkpoint_without_a_graph_is_told(tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(str(ROOT / "examples/digits/checkpoints/classifier"), str(run))
+    os.remove(str(run / "model.ckpt-1500.meta"))
+    with pytest.raises(errors.LocationError, match="no saved graph at") as raised:
+        audit_file(run)
+    assert raised.value.hint.endswith("model.ckpt-1500.meta")
 
 
 @pytest.mark.parametrize("name", ["gone.meta", "gone"])
