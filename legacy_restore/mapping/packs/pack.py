@@ -1,0 +1,111 @@
+"""What a rule pack is.
+
+A pack knows the names of one habit - of a release, a library, a way to build models -
+and turns them into those of another. It has one direction; the way back is another
+pack. It never guesses for one name alone: it renames all keys of a checkpoint by one
+rule, and whether that explains a model is for the plan to see.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Callable, Dict, Mapping, NamedTuple, Sequence, Tuple
+
+
+class TypedName(NamedTuple):
+    """A name with the type of what it names.
+
+    Attributes:
+      name: A checkpoint key, or a variable's name without its model's scope.
+      dtype: TensorFlow's name of the dtype.
+      shape: The shape; of a variable, an axis of unknown size is None.
+    """
+
+    name: str
+    dtype: str = ""
+    shape: Tuple[object, ...] = ()
+
+
+class NameChange(NamedTuple):
+    """A row of the table of historical names.
+
+    Attributes:
+      what: What is called so, such as ``BasicLSTMCell``.
+      old: Its name in the checkpoint.
+      new: What the pack makes of it.
+    """
+
+    what: str
+    old: str
+    new: str
+
+
+Renaming = Callable[[Sequence[TypedName], Sequence[TypedName]], Mapping[str, str]]
+"""From a checkpoint's keys and a model's variables to the new names of keys.
+
+Keys that keep their name are left out.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class RulePack:
+    """Names of one habit, turned into those of another.
+
+    Attributes:
+      name: What ``rules`` calls it, such as ``rnn-1.2``.
+      version: Raised whenever it makes another name of some key.
+      title: From what to what, in a line.
+      source: Where TensorFlow's source, or a public issue, says so.
+      changes: What it is about, by example; a test applies it to each.
+      rename: What it does.
+    """
+
+    name: str
+    version: int
+    title: str
+    source: str
+    changes: Tuple[NameChange, ...]
+    rename: Renaming
+
+
+def substitutions(*pairs: Tuple[str, str]) -> Renaming:
+    """Returns a renaming that substitutes parts of names, wherever they stand.
+
+    Args:
+      *pairs: Regular expressions for one or more whole parts between slashes, and what
+        comes in their place; each is applied to what the one before it gave. Names of
+        slots and averages have their variable's name in them, and follow.
+    """
+    compiled = [(re.compile(rf"(?<![^/])(?:{old})(?![^/])"), new) for old, new in pairs]
+
+    def rename(
+        keys: Sequence[TypedName], wanted: Sequence[TypedName]
+    ) -> Mapping[str, str]:
+        del wanted  # The names say it all.
+        found: Dict[str, str] = {}
+        for key in keys:
+            name = key.name
+            for pattern, text in compiled:
+                name = pattern.sub(text, name)
+            if name != key.name:
+                found[key.name] = name
+        return found
+
+    return rename
+
+
+def chained(*packs: RulePack) -> Renaming:
+    """Returns a renaming that does what several packs do, one after the other."""
+
+    def rename(
+        keys: Sequence[TypedName], wanted: Sequence[TypedName]
+    ) -> Mapping[str, str]:
+        names = {key.name: key.name for key in keys}
+        for pack in packs:
+            current = [key._replace(name=names[key.name]) for key in keys]
+            changed = pack.rename(current, wanted)
+            names = {key: changed.get(name, name) for key, name in names.items()}
+        return {key: name for key, name in names.items() if name != key}
+
+    return rename

@@ -1,0 +1,31 @@
+"""All rule packs, by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Mapping, Tuple
+
+from legacy_restore import errors
+from legacy_restore.mapping.packs.pack import RulePack
+
+_ALL: Tuple[RulePack, ...] = ()
+
+PACKS: Mapping[str, RulePack] = {pack.name: pack for pack in _ALL}
+"""The packs in the order in which they are listed and tried."""
+
+
+def pack_named(name: str) -> RulePack:
+    """Returns a pack.
+
+    Raises:
+      UsageError: There is none of that name.
+    """
+    if name in PACKS:
+        return PACKS[name]
+    near = difflib.get_close_matches(name, PACKS, n=1)
+    raise errors.UsageError(
+        f"rules: there is no rule pack {name!r}",
+        hint=f"did you mean {near[0]!r}?"
+        if near
+        else "legacy-restore rules lists them",
+    )
