@@ -23,6 +23,7 @@ from legacy_restore.cli import inspect as inspect_command
 from legacy_restore.cli import output
 from legacy_restore.cli import plan as plan_command
 from legacy_restore.cli import restore as restore_command
+from legacy_restore.cli import rules as rules_command
 from legacy_restore.cli import salvage as salvage_command
 from legacy_restore.cli import verify as verify_command
 from legacy_restore.cli.progress import progress_on_stderr
@@ -37,6 +38,7 @@ _COMMANDS = (
     estimate_command,
     plan_command,
     restore_command,
+    rules_command,
 )
 _BUILDING_MODELS = (plan_command, restore_command)
 _EXIT_FAULT_OF_OURS = 4

@@ -22,6 +22,7 @@ _PER_MODEL = (
     "builder",
     "scope",
     "rename",
+    "rules",
     "allow_missing",
     "allow_unused",
     "allow_shape",
@@ -49,6 +50,14 @@ def named(separator: str) -> Callable[[str], Named]:
     return parse
 
 
+def pack_for(text: str) -> Named:
+    """Parses ``NAME:PACK``, or ``PACK`` for all models: its name is empty then."""
+    name, _, pack = text.rpartition(":")
+    if not pack or text.startswith(":"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form [NAME:]PACK")
+    return Named(name, pack)
+
+
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags from which ``models_of`` makes models."""
 
@@ -73,6 +82,15 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--builder", "=", "NAME=MODULE:FUNCTION", "the function that builds the model")
     add("--scope", "=", "NAME=SCOPE", "the variable scope, NAME unless given")
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
+    parser.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        type=pack_for,
+        metavar="[NAME:]PACK",
+        help="a rule pack for names of another time (legacy-restore rules lists them), "
+        "without NAME: for all models; repeat it for more",
+    )
     add("--allow_missing", ":", "NAME:PATTERN", "variables the checkpoint may lack")
     add("--allow_unused", ":", "NAME:PATTERN", "weights that may stay behind")
     partial.add_flags(add)
@@ -101,7 +119,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
     names = [one.name for one in args.model]
     for flag in _PER_MODEL:
         for one in getattr(args, flag):
-            if one.name not in names:
+            if one.name and one.name not in names:
                 raise errors.UsageError(
                     f"--{flag}: there is no model {one.name!r}",
                     hint=f"--model={one.name}=LOCATION",
@@ -117,6 +135,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             "rules": [
                 *(rule_of(text) for text in values_of(name, args.rename)),
                 *partial.remaps_of(values_of(name, args.vocabulary)),
+                *(one.value for one in args.rules if one.name in ("", name)),
             ],
             "allow_missing": values_of(name, args.allow_missing),
             "allow_unused": values_of(name, args.allow_unused),

@@ -18,7 +18,8 @@ from legacy_restore.graph.ownership import Ownership
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
 from legacy_restore.graph.tables import is_anonymous, is_mutable_table
 from legacy_restore.graph.variables import OwnedVariable
-from legacy_restore.mapping.vocabulary import read_row_maps, remaps_of, renames_of
+from legacy_restore.mapping.model_rules import packs_of, remaps_of, renames_of
+from legacy_restore.mapping.vocabulary import read_row_maps
 from legacy_restore.planning.spec import ModelSpec
 from legacy_restore.report.findings import Finding
 
@@ -106,6 +107,7 @@ def build_model(
         scope=model.scope,
         variables=(*described, *rows),
         rules=renames_of(model.rules),
+        packs=packs_of(model.rules),
         allow_missing=model.allow_missing,
         allow_unused=model.allow_unused,
         weights=model.weights,

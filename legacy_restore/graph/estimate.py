@@ -9,7 +9,7 @@ from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.locations import checkpoint_of
 from legacy_restore.graph.model import Model
-from legacy_restore.mapping.vocabulary import renames_of
+from legacy_restore.mapping.model_rules import packs_of, renames_of
 from legacy_restore.planning.estimate import Estimate
 from legacy_restore.planning.estimating import Wanted, estimate_files
 from legacy_restore.planning.plan import Plan
@@ -71,6 +71,7 @@ def _wanted(one: Union[Model, LocationLike]) -> Wanted:
         location=checkpoint_of(one),
         scope=one.scope,
         rules=renames_of(one.rules),
+        packs=packs_of(one.rules),
         weights=one.weights,
         only=one.partial.only,
         exclude=one.partial.exclude,

@@ -25,8 +25,8 @@ from legacy_restore.graph.graph_source import (
     split_arguments,
 )
 from legacy_restore.mapping import waivers
+from legacy_restore.mapping.model_rules import Rule, check_model_rules
 from legacy_restore.mapping.partial import ShapeWaivers, check_partial
-from legacy_restore.mapping.vocabulary import Rule, check_model_rules
 from legacy_restore.report.findings import KINDS, Finding
 
 # What tf.Graph.name_scope admits, without the slash at the end that re-enters a scope.
@@ -51,8 +51,8 @@ class Model:
         lost, the saved graph in its place.
       checkpoint: The location of its checkpoint; None for a graph that needs none.
       scope: The variable scope in which the builder runs.
-      rules: How checkpoint keys are renamed, the first that matches a key wins; and
-        how rows of embeddings are reordered.
+      rules: How checkpoint keys are renamed, the first that matches a key wins; how
+        rows of embeddings are reordered; and rule packs.
       allow_missing: Patterns, matched with whole names without the scope, of variables
         that may be missing in the checkpoint: those run their initialisers.
       allow_unused: Patterns, matched with whole keys, of weights that may be left in
@@ -90,7 +90,9 @@ class Model:
           checkpoint: A location as ``open_checkpoint`` takes it.
           scope: A variable scope, ``name`` unless given. No other model's scope may
             be the same, inside it or around it.
-          rules: ``Rename`` and ``VocabularyRemap`` rules.
+          rules: ``Rename`` and ``VocabularyRemap`` rules; texts name rule packs, such
+            as ``"rnn-1.2"`` (``docs/names.md``), which apply one after the other to
+            what the other rules make of a key.
           allow_missing: A list of patterns.
           allow_unused: A list of patterns.
           allow_shape: What to do where the checkpoint has a variable in another shape:

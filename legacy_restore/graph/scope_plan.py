@@ -16,13 +16,14 @@ from legacy_restore.graph.restore_graph import Restorable, entered, make_groups
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
 from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.graph.variables import OwnedVariable, is_resource
-from legacy_restore.mapping.partial import Partial
-from legacy_restore.mapping.vocabulary import (
-    Rule,
-    read_row_maps,
+from legacy_restore.mapping.model_rules import (
+    KeptRule,
+    packs_of,
     remaps_of,
     renames_of,
 )
+from legacy_restore.mapping.partial import Partial
+from legacy_restore.mapping.vocabulary import read_row_maps
 from legacy_restore.planning.assemble import PlanInput, plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, rows_by_source
 from legacy_restore.planning.spec import ModelSpec
@@ -78,7 +79,7 @@ def plan_scope(
     graph: Any,
     scope: Any,
     location: LocationLike,
-    rules: Sequence[Rule],
+    rules: Sequence[KeptRule],
     partial: Partial,
     **more: Any,
 ) -> ScopePlan:
@@ -96,6 +97,7 @@ def plan_scope(
         variables,
         saveables.owned,
         rules=renames_of(rules),
+        packs=packs_of(rules),
         partial=dataclasses.replace(partial, remaps=row_maps.maps),
         **more,
     )

@@ -30,11 +30,8 @@ from legacy_restore.graph.saveable_values import has_entries, objects_kept
 from legacy_restore.graph.scope_plan import ScopePlan, plan_scope
 from legacy_restore.graph.tables import initializers_but
 from legacy_restore.mapping import waivers
+from legacy_restore.mapping.model_rules import Rule, check_model_rules
 from legacy_restore.mapping.partial import ShapeWaivers, check_partial
-from legacy_restore.mapping.vocabulary import (
-    Rule,
-    check_model_rules,
-)
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.tf import tf

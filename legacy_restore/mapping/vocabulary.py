@@ -14,11 +14,10 @@ import codecs
 import dataclasses
 import os
 import re
-from typing import Any, Dict, Iterable, List, Sequence, Tuple, Union
+from typing import Dict, List, Sequence, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
-from legacy_restore.mapping.rules import Rename
 from legacy_restore.report.findings import KINDS, Finding
 
 NEW_ROW = -1
@@ -251,29 +250,3 @@ def _mismatch(model: str, path: str, text: str) -> Finding:
 
 def _shown(word: bytes) -> str:
     return repr(word)[1:] if len(word) <= 40 else repr(word[:37])[1:] + "..."
-
-
-Rule = Union[Rename, VocabularyRemap]
-"""What may stand among the rules of a model."""
-
-
-def check_model_rules(rules: Sequence[Rule]) -> Tuple[Rule, ...]:
-    """Returns the rules of a model as they are kept.
-
-    Raises:
-      UsageError: It is no list of rules.
-    """
-    found: Tuple[Any, ...] = tuple(rules) if isinstance(rules, Iterable) else (None,)
-    if not all(isinstance(rule, (Rename, VocabularyRemap)) for rule in found):
-        raise errors.UsageError("rules takes a list of Rename and VocabularyRemap")
-    return found
-
-
-def renames_of(rules: Sequence[Rule]) -> Tuple[Rename, ...]:
-    """Returns the rules that rename keys."""
-    return tuple(one for one in rules if isinstance(one, Rename))
-
-
-def remaps_of(rules: Sequence[Rule]) -> Tuple[VocabularyRemap, ...]:
-    """Returns the rules that reorder rows."""
-    return tuple(one for one in rules if isinstance(one, VocabularyRemap))

@@ -67,6 +67,7 @@ def candidates_by_rules(
 def candidates_by_names(
     model: ModelSpec,
     variables: Sequence[VariableSpec],
+    renamed: RenamedKeys,
     entries: Mapping[str, TensorEntry],
     num_required: int,
 ) -> List[Candidate]:
@@ -77,10 +78,11 @@ def candidates_by_names(
     Args:
       model: The model.
       variables: Those of its variables that are to be matched.
+      renamed: What the tensors of the checkpoint are called.
       entries: What the checkpoint says about each tensor, by key.
       num_required: How many of the variables have to have a key.
     """
-    known = set(entries)
+    known = set(renamed.key_of)
     as_they_are = {variable.name: variable.stock_key for variable in variables}
     graph_names = {variable.name: variable.name for variable in variables}
     local_names = {variable.name: variable.local_name for variable in variables}
@@ -100,7 +102,16 @@ def candidates_by_names(
         found.append(_by_names(label, once, known))
         found.extend(_under_scopes(model.scope, once, outside, known, num_required))
         found.extend(_repeating_scopes(model, once, known, num_required))
-    return [without_incomplete(one, variables, entries) for one in found]
+    return [
+        without_incomplete(_with_keys(one, renamed), variables, entries)
+        for one in found
+    ]
+
+
+def _with_keys(candidate: Candidate, renamed: RenamedKeys) -> Candidate:
+    """Puts keys in the place of the names by which they were found."""
+    table = {name: renamed.key_of[found] for name, found in candidate.table.items()}
+    return dataclasses.replace(candidate, table=table)
 
 
 def _under_scopes(

@@ -14,7 +14,8 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import TensorEntry, open_checkpoint
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.rules import Rename, rename_keys
+from legacy_restore.mapping.packs.pack import RulePack
+from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning.estimate import Estimate, ModelEstimate
 from legacy_restore.planning.memory import (
     FEED_COPIES,
@@ -24,6 +25,7 @@ from legacy_restore.planning.memory import (
     has_unknown_size,
     num_characters,
 )
+from legacy_restore.planning.names import names_by_rules
 from legacy_restore.planning.shadows import view_of
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.planning.unopened import input_findings
@@ -41,6 +43,7 @@ class Wanted:
       location: The checkpoint; None for a model that has none.
       scope: The model's variable scope, or empty.
       rules: How checkpoint keys are renamed.
+      packs: The rule packs that are applied to what the rules give.
       weights: ``"raw"``, or ``"ema"`` for the moving averages of the weights.
       only: Patterns of the variables to restore; empty for all.
       exclude: Patterns of variables that are not restored. They are there all the
@@ -53,6 +56,7 @@ class Wanted:
     location: Optional[LocationLike]
     scope: str = ""
     rules: Tuple[Rename, ...] = ()
+    packs: Tuple[RulePack, ...] = ()
     weights: str = "raw"
     only: Tuple[str, ...] = ()
     exclude: Tuple[str, ...] = ()
@@ -125,9 +129,14 @@ class _Taken:
 
 def _taken(wanted: Wanted, source: Source) -> _Taken:
     spec = ModelSpec(
-        wanted.name, wanted.scope, (), rules=wanted.rules, weights=wanted.weights
+        wanted.name,
+        wanted.scope,
+        (),
+        rules=wanted.rules,
+        packs=wanted.packs,
+        weights=wanted.weights,
     )
-    view = view_of(spec, source, rename_keys(wanted.rules, source.entries))
+    view = view_of(spec, source, names_by_rules(spec, source).renamed)
     named = {key: name for name, key in view.renamed.key_of.items()}
     entries: Dict[str, TensorEntry] = {}
     found: Dict[str, str] = {}
@@ -159,7 +168,7 @@ def _variable_names(
     the checkpoint's own may stand before it: then the names that most of the patterns
     match are taken, keys as they are before others.
     """
-    if wanted.rules or not patterns or not names:
+    if wanted.rules or wanted.packs or not patterns or not names:
         return names
     found = [names]
     for scope in (wanted.scope, *_common_scopes(list(names.values()))):

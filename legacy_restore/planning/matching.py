@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import List, Mapping, Optional, Sequence, Tuple
 
-from legacy_restore.mapping import rules as rules_lib
 from legacy_restore.mapping import waivers
+from legacy_restore.mapping.rules import rename_keys
 from legacy_restore.planning import candidates as candidates_lib
 from legacy_restore.planning import own_table
 from legacy_restore.planning.averaged import (
@@ -18,6 +18,7 @@ from legacy_restore.planning.averaged import (
 )
 from legacy_restore.planning.candidates import Candidate
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
+from legacy_restore.planning.names import Names, names_by_rules
 from legacy_restore.planning.permitting import Fitting
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.proposals import propose_rules
@@ -27,7 +28,6 @@ from legacy_restore.planning.shadows import View, view_of
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
 from legacy_restore.planning.unused import unused_permissions, unused_waiver
 from legacy_restore.report.findings import KINDS, Finding
-from legacy_restore.report.table import cut_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Match:
     copied: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def match_model(model: ModelSpec, source: Source) -> Match:
+def match_by_names(model: ModelSpec, source: Source, names: Names) -> Match:
     """Matches all variables of a model with keys of its checkpoint.
 
     The table that a saved graph brings is taken if it explains all of the model, and no
@@ -65,13 +65,14 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     Args:
       model: The model; its waivers permit deviations.
       source: What its checkpoint holds.
+      names: What its tensors are called.
     """
     model = own_table.with_unsaved(model, source)
     wanted = [variable for variable in model.variables if not variable.is_local]
     fitting = Fitting(model, wanted)
-    renamed = rules_lib.rename_keys(model.rules, source.entries)
+    renamed = names.renamed
     view = view_of(model, source, renamed)
-    findings = _rule_findings(model, renamed)
+    findings = list(names.findings)
     if model.rules:
         candidates = candidates_lib.candidates_by_rules(
             wanted, view.renamed, view.entries
@@ -84,7 +85,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
             one.local_name for one in wanted if one.name not in fitting.left_out
         } - {*waived, *model.shared}
         candidates = candidates_lib.candidates_by_names(
-            model, wanted, view.entries, len(required)
+            model, wanted, view.renamed, view.entries, len(required)
         )
     own = own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries)
     candidates = [*own, *candidates]
@@ -102,7 +103,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     findings += own_table.conflict_findings(model, decided.rows)
     findings += _with_rule_for_averages(averaged, model, source, choice)
     findings += leftovers.findings
-    if not model.rules:
+    if not model.rules and not names.label:
         findings = _with_proposed_rules(findings, model, source, leftovers.weights)
     findings += _unused_waivers(model, averaged, choice, leftovers)
     findings += unused_permissions(model, wanted, view, choice.table, fitting)
@@ -112,6 +113,8 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     if prefix:
         findings.append(_prefix_remark(model, prefix))
     label = choice.label
+    if names.label:
+        label += f", {names.label}"
     if model.weights == "ema":
         label += ", moving averages"
     findings = own_table.with_graph_findings(
@@ -126,10 +129,12 @@ def explained_by(model: ModelSpec, source: Source) -> bool:
     """Returns whether a checkpoint holds every variable of a model, by names alone."""
     wanted = [variable for variable in model.variables if not variable.is_local]
     names = {variable.local_name for variable in wanted}
-    view = view_of(model, source, rules_lib.rename_keys((), source.entries))
+    view = view_of(model, source, rename_keys((), source.entries))
     found = [
         *own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries),
-        *candidates_lib.candidates_by_names(model, wanted, view.entries, len(names)),
+        *candidates_lib.candidates_by_names(
+            model, wanted, view.renamed, view.entries, len(names)
+        ),
     ]
     return bool(wanted) and any(
         candidates_lib.explains(candidate, wanted, view.entries, candidates_lib.fits)
@@ -245,28 +250,6 @@ def _ambiguous(
     return Match("more than one way", rows, (*findings, finding))
 
 
-def _rule_findings(model: ModelSpec, renamed: rules_lib.RenamedKeys) -> List[Finding]:
-    findings = [
-        Finding(
-            KINDS["unused-rule"],
-            f"Rename({rule.pattern!r}, {rule.text!r})",
-            "it is the first to match of no key",
-            model=model.name,
-        )
-        for rule in renamed.unused
-    ]
-    for name, keys in renamed.collisions.items():
-        findings.append(
-            Finding(
-                KINDS["rule-collision"],
-                name,
-                f"{len(keys)} keys get this name: {cut_names(keys)}",
-                model=model.name,
-            )
-        )
-    return findings
-
-
 def _unused_waivers(
     model: ModelSpec,
     averaged: Averaged,
@@ -312,7 +295,7 @@ def _with_proposed_rules(
     if not rules:
         return findings
     with_rules = dataclasses.replace(model, rules=tuple(rules))
-    if any(finding.is_error for finding in match_model(with_rules, source).findings):
+    if _is_refused(with_rules, source):
         return findings
     texts = ", ".join(f'Rename(r"{rule.pattern}", r"{rule.text}")' for rule in rules)
     hint = f"rules=[{texts}] for {model.name!r}, with which all of it matches"
@@ -337,7 +320,7 @@ def _with_rule_for_averages(
     if rule is None or rule in model.rules:
         return findings
     with_rule = dataclasses.replace(model, rules=(*model.rules, rule))
-    if any(finding.is_error for finding in match_model(with_rule, source).findings):
+    if _is_refused(with_rule, source):
         return findings
     text = f'Rename(r"{rule.pattern}", r"{rule.text}")'
     hint = f"rules=[..., {text}]" if model.rules else f"rules=[{text}]"
@@ -346,3 +329,8 @@ def _with_rule_for_averages(
         dataclasses.replace(finding, hint=hint) if finding is first else finding
         for finding in findings
     ]
+
+
+def _is_refused(model: ModelSpec, source: Source) -> bool:
+    match = match_by_names(model, source, names_by_rules(model, source))
+    return any(finding.is_error for finding in match.findings)

@@ -88,6 +88,8 @@ def candidates_by_own_table(
             key = model.own.keys.get(variable.name, name)
             if _is_ruled(model.rules, key):
                 continue  # The rules give it to another variable.
+            if key not in entries:
+                key = renamed.key_of.get(key, key)
         if key in entries:
             table[variable.name] = key
     label = f"the rules, else {model.own.label}" if model.rules else model.own.label

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, Mapping, Optional, Sequence, 
 from legacy_restore.checkpoint import Location, TensorEntry, TensorSlice
 from legacy_restore.checkpoint.slices import any_overlap, count_elements, covers
 from legacy_restore.mapping.classify import Classified, classify
+from legacy_restore.mapping.packs.pack import RulePack
 from legacy_restore.mapping.partial import Partial
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.report.findings import Finding
@@ -156,6 +157,7 @@ class ModelSpec:
       scope: Its variable scope.
       variables: The variables that its builder created, in that order.
       rules: How checkpoint keys are renamed.
+      packs: The rule packs that are applied to what the rules give, in this order.
       allow_missing: Patterns of variables that may be missing in the checkpoint.
       allow_unused: Patterns of keys that may be left in the checkpoint.
       weights: ``"raw"``, or ``"ema"`` where each variable takes its moving average.
@@ -175,6 +177,7 @@ class ModelSpec:
     scope: str
     variables: Tuple[VariableSpec, ...]
     rules: Tuple[Rename, ...] = ()
+    packs: Tuple[RulePack, ...] = ()
     allow_missing: Tuple[str, ...] = ()
     allow_unused: Tuple[str, ...] = ()
     weights: str = "raw"

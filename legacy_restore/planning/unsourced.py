@@ -10,7 +10,8 @@ import dataclasses
 from typing import List
 
 from legacy_restore.checkpoint.resolved import Location
-from legacy_restore.planning.matching import Match, match_model
+from legacy_restore.planning.matching import Match
+from legacy_restore.planning.model_matching import match_model
 from legacy_restore.planning.plan import Action
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.report.findings import KINDS, Finding

@@ -244,6 +244,7 @@ KINDS = _catalogue(
     _remark("ambiguous-rename", "which is the new name of which cannot be told"),
     _remark("rename-proposed", "one rule explains the keys that only one has"),
     _remark("matched-under-prefix", "matched under another scope"),
+    _remark("rule-pack", "matched by names of another time or library"),
     _remark("unused-training-state", "training state left in the checkpoint"),
     _remark("unused-weights-waived", "weights left in the checkpoint, as permitted"),
     _remark("shared-by-one", "in a shared scope, in one model only"),

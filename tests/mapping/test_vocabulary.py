@@ -5,14 +5,10 @@ import os
 import pytest
 
 from legacy_restore import errors
-from legacy_restore.mapping.rules import Rename
 from legacy_restore.mapping.vocabulary import (
     NEW_ROW,
     VocabularyRemap,
-    check_model_rules,
     read_row_maps,
-    remaps_of,
-    renames_of,
 )
 
 
@@ -139,14 +135,3 @@ def test_a_file_that_is_not_there_is_an_input_fault(tmp_path):
 def test_arguments_that_cannot_be_meant_are_refused(arguments):
     with pytest.raises(errors.UsageError):
         VocabularyRemap(*arguments)
-
-
-def test_rules_of_both_kinds_may_be_mixed():
-    rename, remap = Rename("a", "b"), VocabularyRemap("emb", "a", "b")
-    rules = check_model_rules([remap, rename])
-    assert rules == (remap, rename)
-    assert renames_of(rules) == (rename,)
-    assert remaps_of(rules) == (remap,)
-    for wrong in (["a"], None, 1, "pack"):
-        with pytest.raises(errors.UsageError):
-            check_model_rules(wrong)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from legacy_restore.planning.matching import match_model
+from legacy_restore.planning.model_matching import match_model
 from legacy_restore.planning.plan import Action
 from tests.planning.specs import entry, error_ids, model, source, variable
 

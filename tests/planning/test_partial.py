@@ -7,7 +7,7 @@ import pytest
 
 from legacy_restore.mapping.partial import check_partial
 from legacy_restore.mapping.vocabulary import NEW_ROW, RowMap
-from legacy_restore.planning.matching import match_model
+from legacy_restore.planning.model_matching import match_model
 from legacy_restore.planning.plan import Action, coverage_of
 from tests.planning.specs import (
     entry,

@@ -6,7 +6,7 @@ import pytest
 
 from legacy_restore.checkpoint import TensorSlice
 from legacy_restore.planning.candidates import names_without_scope
-from legacy_restore.planning.matching import match_model
+from legacy_restore.planning.model_matching import match_model
 from legacy_restore.planning.pieces import stored_without_scope
 from legacy_restore.planning.plan import Action
 from legacy_restore.planning.spec import Part, are_apart

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from legacy_restore.checkpoint import Location, TensorEntry
-from legacy_restore.planning.matching import match_model
+from legacy_restore.planning.model_matching import match_model
 from legacy_restore.planning.proposals import propose_rules
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
 

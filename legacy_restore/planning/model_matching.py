@@ -1,0 +1,172 @@
+"""Matching a model with its checkpoint by whatever explains all of it.
+
+Its keys come first, with rules where there are some. Only if these do not explain the
+model, other names of the same tensors are tried: those that the object graph of the
+checkpoint knows, and what each rule pack makes of names. One of them is taken only if
+it explains the whole model with nothing left to say against it, and no other way gives
+another table; which it was is said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+
+from legacy_restore.mapping.packs.pack import RulePack
+from legacy_restore.mapping.packs.registry import PACKS
+from legacy_restore.planning.matching import Match, match_by_names
+from legacy_restore.planning.names import Names, names_by_packs, names_by_rules
+from legacy_restore.planning.plan import Action, PlanRow
+from legacy_restore.planning.spec import ModelSpec, Source
+from legacy_restore.report.findings import KINDS, Finding
+
+_UNEXPLAINED = frozenset(["missing-key", "shape-mismatch", "dtype-mismatch"])
+_MAX_PACKS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """A way to match that explains a model.
+
+    Attributes:
+      names: What the tensors are called.
+      packs: The rule packs that nobody asked for.
+      match: What came of it.
+    """
+
+    names: Names
+    packs: Tuple[RulePack, ...]
+    match: Match
+
+    @property
+    def table(self) -> FrozenSet[Tuple[str, str]]:
+        """The key of each variable that is restored."""
+        return frozenset(
+            (row.variable.name, row.key)
+            for row in self.match.rows
+            if row.action is Action.RESTORE and row.key is not None
+        )
+
+
+def match_model(model: ModelSpec, source: Source) -> Match:
+    """Matches all variables of a model with keys of its checkpoint.
+
+    Args:
+      model: The model; its waivers permit deviations.
+      source: What its checkpoint holds.
+    """
+    names = names_by_rules(model, source)
+    match = match_by_names(model, source, names)
+    if model.rules or model.packs or not _unexplained(match):
+        return match
+    ways = _distinct(_explaining(model, source, names))
+    if not ways:
+        return _with_packs_hinted(match, model, source, names)
+    if len(ways) > 1:
+        return _ambiguous(match, model, ways)
+    (way,) = ways
+    return _with_remark(way, model)
+
+
+def _unexplained(match: Match) -> List[Finding]:
+    return [one for one in match.findings if one.id in _UNEXPLAINED]
+
+
+def _explaining(model: ModelSpec, source: Source, names: Names) -> Iterator[_Way]:
+    """Yields all ways that explain a model."""
+    for pack in PACKS.values():
+        renamed = names_by_packs(names, [pack], model, source)
+        if renamed is None:
+            continue
+        match = match_by_names(model, source, renamed)
+        if not any(one.is_error for one in match.findings):
+            yield _Way(renamed, (pack,), match)
+
+
+def _distinct(ways: Iterator[_Way]) -> List[_Way]:
+    """Of ways with one table the first, without those that are part of another."""
+    found: Dict[FrozenSet[Tuple[str, str]], _Way] = {}
+    for way in ways:
+        found.setdefault(way.table, way)
+    return [
+        way for table, way in found.items() if not any(table < other for other in found)
+    ]
+
+
+def _with_remark(way: _Way, model: ModelSpec) -> Match:
+    if not way.packs:
+        return way.match
+    (pack,) = way.packs
+    finding = Finding(
+        KINDS["rule-pack"],
+        pack.name,
+        f"{pack.title}; it alone explains all of the model",
+        model=model.name,
+        hint=f"rules=[{pack.name!r}] says it in the program",
+    )
+    return dataclasses.replace(way.match, findings=(*way.match.findings, finding))
+
+
+def _ambiguous(match: Match, model: ModelSpec, ways: Sequence[_Way]) -> Match:
+    tables = [dict(way.table) for way in ways]
+    variable = next(
+        one.name
+        for one in model.variables
+        if len({table.get(one.name) for table in tables}) > 1
+    )
+    keys = " or ".join(
+        f"{table.get(variable)} ({way.names.label})" for table, way in zip(tables, ways)
+    )
+    packs = [way.packs[0].name for way in ways if way.packs]
+    finding = Finding(
+        KINDS["ambiguous-match"],
+        variable,
+        f"it could be {keys}",
+        model=model.name,
+        hint=f"rules=[{packs[0]!r}] takes that way" if packs else None,
+    )
+    rows = tuple(PlanRow(model.name, one, Action.REFUSE) for one in model.variables)
+    others = tuple(one for one in match.findings if one.id not in _UNEXPLAINED)
+    return Match("more than one way", rows, (*others, finding))
+
+
+def _with_packs_hinted(
+    match: Match, model: ModelSpec, source: Source, names: Names
+) -> Match:
+    """Says on the first missing variable which packs would explain more."""
+    missing = len(_unexplained(match))
+    packs: Tuple[RulePack, ...] = ()
+    left = missing
+    while left and len(packs) < _MAX_PACKS:
+        best = _next_pack(model, source, names, packs, left)
+        if best is None:
+            break
+        packs, left = best
+    if not packs:
+        return match
+    written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
+    what = "all of it matches" if not left else f"{missing - left} of {missing} match"
+    first = _unexplained(match)[0]
+    hinted = dataclasses.replace(first, hint=f"{written}, with which {what}")
+    findings = tuple(hinted if one is first else one for one in match.findings)
+    return dataclasses.replace(match, findings=findings)
+
+
+def _next_pack(
+    model: ModelSpec,
+    source: Source,
+    names: Names,
+    packs: Tuple[RulePack, ...],
+    left: int,
+) -> Optional[Tuple[Tuple[RulePack, ...], int]]:
+    """Packs with one more, by which fewest variables are left; None if none helps."""
+    best = None
+    for pack in PACKS.values():
+        more = (*packs, pack)
+        renamed = names_by_packs(names, more, model, source)
+        if pack in packs or renamed is None:
+            continue
+        count = len(_unexplained(match_by_names(model, source, renamed)))
+        if count < left:
+            best, left = (more, count), count
+    return best
