@@ -9,8 +9,9 @@ another table; which it was is said.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+from typing import Deque, Dict, FrozenSet, Iterator, List, Sequence, Tuple
 
 from legacy_restore.mapping.packs.pack import RulePack
 from legacy_restore.mapping.packs.registry import PACKS
@@ -22,6 +23,8 @@ from legacy_restore.report.findings import KINDS, Finding
 
 _UNEXPLAINED = frozenset(["missing-key", "shape-mismatch", "dtype-mismatch"])
 _MAX_PACKS = 3
+# Each is a match of the whole model; most checkpoints know few packs.
+_MAX_SERIES = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +66,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     if not ways:
         return _with_packs_hinted(match, model, source, names)
     if len(ways) > 1:
-        return _ambiguous(match, model, ways)
+        return _ambiguous(model, ways)
     (way,) = ways
     return _with_remark(way, model)
 
@@ -107,7 +110,7 @@ def _with_remark(way: _Way, model: ModelSpec) -> Match:
     return dataclasses.replace(way.match, findings=(*way.match.findings, finding))
 
 
-def _ambiguous(match: Match, model: ModelSpec, ways: Sequence[_Way]) -> Match:
+def _ambiguous(model: ModelSpec, ways: Sequence[_Way]) -> Match:
     tables = [dict(way.table) for way in ways]
     variable = next(
         one.name
@@ -126,8 +129,7 @@ def _ambiguous(match: Match, model: ModelSpec, ways: Sequence[_Way]) -> Match:
         hint=f"rules=[{packs[0]!r}] takes that way" if packs else None,
     )
     rows = tuple(PlanRow(model.name, one, Action.REFUSE) for one in model.variables)
-    others = tuple(one for one in match.findings if one.id not in _UNEXPLAINED)
-    return Match("more than one way", rows, (*others, finding))
+    return Match("more than one way", rows, (finding,))
 
 
 def _with_packs_hinted(
@@ -135,16 +137,15 @@ def _with_packs_hinted(
 ) -> Match:
     """Says on the first missing variable which packs would explain more."""
     missing = len(_unexplained(match))
-    packs: Tuple[RulePack, ...] = ()
+    best: Tuple[RulePack, ...] = ()
     left = missing
-    while left and len(packs) < _MAX_PACKS:
-        best = _next_pack(model, source, names, packs, left)
-        if best is None:
-            break
-        packs, left = best
-    if not packs:
+    for packs, renamed in _series(model, source, names):
+        count = len(_unexplained(match_by_names(model, source, renamed)))
+        if count < left:
+            best, left = packs, count
+    if not best:
         return match
-    written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
+    written = f"rules={[one.name for one in best]!r} for {model.name!r}"
     what = "all of it matches" if not left else f"{missing - left} of {missing} match"
     first = _unexplained(match)[0]
     hinted = dataclasses.replace(first, hint=f"{written}, with which {what}")
@@ -152,21 +153,21 @@ def _with_packs_hinted(
     return dataclasses.replace(match, findings=findings)
 
 
-def _next_pack(
-    model: ModelSpec,
-    source: Source,
-    names: Names,
-    packs: Tuple[RulePack, ...],
-    left: int,
-) -> Optional[Tuple[Tuple[RulePack, ...], int]]:
-    """Packs with one more, by which fewest variables are left; None if none helps."""
-    best = None
-    for pack in PACKS.values():
-        more = (*packs, pack)
-        renamed = names_by_packs(names, more, model, source)
-        if pack in packs or renamed is None:
+def _series(
+    model: ModelSpec, source: Source, names: Names
+) -> Iterator[Tuple[Tuple[RulePack, ...], Names]]:
+    """Yields packs that change names one after the other, the shortest series first."""
+    waiting: Deque[Tuple[Tuple[RulePack, ...], Names]] = collections.deque()
+    waiting.append(((), names))
+    for _ in range(_MAX_SERIES):
+        if not waiting:
+            return
+        packs, renamed = waiting.popleft()
+        if packs:
+            yield packs, renamed
+        if len(packs) == _MAX_PACKS:
             continue
-        count = len(_unexplained(match_by_names(model, source, renamed)))
-        if count < left:
-            best, left = (more, count), count
-    return best
+        for pack in PACKS.values():
+            after = names_by_packs(renamed, [pack], model, source)
+            if after is not None and pack not in packs:
+                waiting.append(((*packs, pack), after))

@@ -17,8 +17,8 @@ from them by `legacy-restore rules --markdown`.
 A plan tries the packs where the names of a checkpoint do not explain a model. One is
 applied where it alone explains all of the model, which is said in the plan, or where it
 is named: `rules=["rnn-1.2"]`, `--rules=NAME:rnn-1.2`. Several are applied one after the
-other, behind `Rename` rules. What a pack makes of a key holds for the slots and averages
-of the variable too.
+other, behind `Rename` rules. What a pack makes of a key it makes of its slots and
+averages too.
 
 | pack | version | |
 |---|---|---|

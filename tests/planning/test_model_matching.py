@@ -1,0 +1,154 @@
+"""Names of another time: which rule pack explains a model, and which is only named."""
+
+import pytest
+
+from legacy_restore.mapping.packs.pack import RulePack, substitutions
+from legacy_restore.mapping.rules import Rename
+from legacy_restore.planning import model_matching
+from legacy_restore.planning.model_matching import match_model
+from legacy_restore.planning.plan import Action
+from tests.planning.specs import entry, error_ids, ids, model, of_id, source, variable
+
+
+def pack(name, *pairs, rename=None):
+    return RulePack(
+        name, 1, f"what {name} does", "", (), rename or substitutions(*pairs)
+    )
+
+
+KERNEL = pack("kernel-1", ("cell/weights", "cell/kernel"), ("cell/biases", "cell/bias"))
+LOWER = pack("lower-1", ("RNN", "rnn"), ("Cell", "cell"))
+TOWER = pack("tower", ("tower_0", "tower"))
+OLD = ("rnn/cell/weights", "rnn/cell/biases")
+NEW = ("rnn/cell/kernel", "rnn/cell/bias")
+OLDEST = ("RNN/Cell/weights", "RNN/Cell/biases")
+
+
+@pytest.fixture(autouse=True)
+def packs(monkeypatch):
+    found = {one.name: one for one in (KERNEL, LOWER, TOWER)}
+    monkeypatch.setattr(model_matching, "PACKS", found)
+    return found
+
+
+def keys(match):
+    return [row.key for row in match.rows]
+
+
+def test_a_pack_that_alone_explains_a_model_is_taken_and_said():
+    match = match_model(model(*NEW), source(*OLD))
+    assert keys(match) == list(OLD)
+    assert error_ids(match.findings) == []
+    [remark] = of_id(match.findings, "rule-pack")
+    assert remark.subject == "kernel-1"
+    assert remark.hint == "rules=['kernel-1'] says it in the program"
+    assert "rule pack kernel-1" in match.matched_by
+
+
+def test_no_pack_is_tried_where_names_explain_a_model():
+    match = match_model(model(*OLD), source(*OLD))
+    assert ids(match.findings) == []
+    both = match_model(model(*NEW), source(*NEW, "other/cell/Adam"))
+    assert of_id(both.findings, "rule-pack") == []
+
+
+def test_a_pack_works_below_the_scopes_of_either_side():
+    for prefix in ("m/", "old/net/"):
+        match = match_model(model(*NEW), source(*(prefix + one for one in OLD)))
+        assert keys(match) == [prefix + one for one in OLD]
+        assert error_ids(match.findings) == []
+
+
+def test_slots_and_averages_follow_their_variable():
+    names = [*NEW, f"{NEW[0]}/Adam"]
+    stored = [*OLD, f"{OLD[0]}/Adam"]
+    assert keys(match_model(model(*names), source(*stored))) == stored
+    left = match_model(model(*NEW), source(*stored))
+    assert error_ids(left.findings) == []
+    average = "ExponentialMovingAverage"
+    match = match_model(
+        model(*NEW, weights="ema"),
+        source(*OLD, f"{OLD[0]}/{average}"),
+    )
+    assert keys(match)[0] == f"{OLD[0]}/{average}"
+
+
+def test_a_pack_that_explains_only_a_part_is_never_taken():
+    match = match_model(model(*NEW, "head"), source(*OLD))
+    assert set(error_ids(match.findings)) == {"missing-key", "unused-weights"}
+    hint = of_id(match.findings, "missing-key")[0].hint
+    assert hint == "rules=['kernel-1'] for 'm', with which 2 of 3 match"
+    # What is left in the checkpoint speaks against it too.
+    left = match_model(model(*NEW), source(*OLD, "other"))
+    assert "missing-key" in error_ids(left.findings)
+    waived = match_model(model(*NEW, allow_unused=("other",)), source(*OLD, "other"))
+    assert keys(waived) == list(OLD)
+
+
+def test_packs_that_explain_a_model_together_are_hinted_in_their_order():
+    match = match_model(model(*NEW), source(*OLDEST))
+    assert "missing-key" in error_ids(match.findings)
+    hint = of_id(match.findings, "missing-key")[0].hint
+    assert hint == "rules=['lower-1', 'kernel-1'] for 'm', with which all of it matches"
+    named = model(*NEW, packs=(LOWER, KERNEL))
+    match = match_model(named, source(*OLDEST))
+    assert keys(match) == list(OLDEST)
+    assert ids(match.findings) == []
+    assert "rule packs lower-1, kernel-1" in match.matched_by
+
+
+def test_two_packs_of_one_table_are_one_way(packs):
+    packs["again"] = pack("again", ("weights", "kernel"), ("biases", "bias"))
+    match = match_model(model(*NEW), source(*OLD))
+    assert keys(match) == list(OLD)
+    assert [one.subject for one in of_id(match.findings, "rule-pack")] == ["kernel-1"]
+
+
+def test_two_packs_of_different_tables_refuse_and_both_are_shown(packs):
+    packs["crossed"] = pack("crossed", ("biases", "kernel"), ("weights", "bias"))
+    match = match_model(model(*NEW), source(*OLD))
+    assert error_ids(match.findings) == ["ambiguous-match"]
+    [finding] = of_id(match.findings, "ambiguous-match")
+    assert f"{OLD[0]} (" in finding.message
+    assert f"{OLD[1]} (" in finding.message
+    assert "rule pack crossed" in finding.message
+    assert finding.hint == "rules=['kernel-1'] takes that way"
+    assert {row.action for row in match.rows} == {Action.REFUSE}
+    assert keys(match_model(model(*NEW, packs=(KERNEL,)), source(*OLD))) == list(OLD)
+
+
+def test_a_named_pack_that_changes_nothing_is_an_error():
+    match = match_model(model(*NEW, packs=(KERNEL,)), source(*NEW))
+    assert error_ids(match.findings) == ["unused-rule"]
+    assert of_id(match.findings, "unused-rule")[0].subject == "rule pack kernel-1"
+
+
+def test_a_name_that_two_keys_would_have_is_a_collision():
+    named = model(NEW[0], packs=(KERNEL,))
+    match = match_model(named, source(OLD[0], NEW[0]))
+    assert "rule-collision" in error_ids(match.findings)
+    assert keys(match) == [None]
+
+
+def test_packs_are_applied_to_what_rules_gave():
+    rules = (Rename("^decoder_v2/", "rnn/"),)
+    match = match_model(
+        model(*NEW, rules=rules, packs=(KERNEL,)),
+        source("decoder_v2/cell/weights", "decoder_v2/cell/biases"),
+    )
+    assert error_ids(match.findings) == []
+    assert keys(match) == ["decoder_v2/cell/weights", "decoder_v2/cell/biases"]
+
+
+def test_a_shape_that_no_name_explains_is_looked_at_by_packs(packs):
+    def by_shape(keys, wanted):
+        names = {one.shape: one.name for one in wanted}
+        return {one.name: names[one.shape] for one in keys if one.shape in names}
+
+    packs["numbers"] = pack("numbers", rename=by_shape)
+    wanted = model(variable("Variable", [2]), variable("Variable_1", [3]))
+    match = match_model(
+        wanted, source(entry("Variable", [3]), entry("Variable_1", [2]))
+    )
+    assert keys(match) == ["Variable_1", "Variable"]
+    assert error_ids(match.findings) == []
