@@ -175,6 +175,22 @@ def test_such_a_way_has_to_explain_all_that_is_required():
     assert set(pair(TREE, objects, required={"A"}).keys) == {"A"}
 
 
+def test_from_root_to_root_has_to_explain_all_too():
+    nodes = (
+        [child("a", 1), child("model", 2), child("half", 5)],
+        [variable("a")],
+        [child("a", 3), child("b", 4)],
+        [variable("model/a")],
+        [variable("model/b")],
+        [child("a", 6)],
+        [variable("half/a")],
+    )
+    objects = objects_of(*nodes, keys=["a", "model/a", "model/b", "half/a"])
+    found = pair(TREE, objects)
+    assert keys_of(found) == {"A": "model/a", "B": "model/b"}
+    assert found.stored_root == "model"
+
+
 def test_from_root_to_root_comes_first():
     objects = objects_of(
         [child("a", 1), child("b", 2), child("model", 3)],
