@@ -16,7 +16,13 @@ from typing import Deque, Dict, FrozenSet, Iterator, List, Sequence, Tuple
 from legacy_restore.mapping.packs.pack import RulePack
 from legacy_restore.mapping.packs.registry import PACKS
 from legacy_restore.planning.matching import Match, match_by_names
-from legacy_restore.planning.names import Names, names_by_packs, names_by_rules
+from legacy_restore.planning.names import (
+    Names,
+    names_as,
+    names_by_packs,
+    names_by_rules,
+)
+from legacy_restore.planning.namings import namings_of
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.report.findings import KINDS, Finding
@@ -60,11 +66,15 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     """
     names = names_by_rules(model, source)
     match = match_by_names(model, source, names)
-    if model.rules or model.packs or not _unexplained(match):
+    if model.rules or not _unexplained(match):
         return match
-    ways = _distinct(_explaining(model, source, names))
+    others = _other_names(model, source)
+    ways = _distinct(_explaining(model, source, others, [()]))
+    if not ways and not model.packs:
+        single = [(pack,) for pack in PACKS.values()]
+        ways = _distinct(_explaining(model, source, [names, *others], single))
     if not ways:
-        return _with_packs_hinted(match, model, source, names)
+        return match if model.packs else _with_packs_hinted(match, model, source, names)
     if len(ways) > 1:
         return _ambiguous(model, ways)
     (way,) = ways
@@ -75,15 +85,39 @@ def _unexplained(match: Match) -> List[Finding]:
     return [one for one in match.findings if one.id in _UNEXPLAINED]
 
 
-def _explaining(model: ModelSpec, source: Source, names: Names) -> Iterator[_Way]:
-    """Yields all ways that explain a model."""
-    for pack in PACKS.values():
-        renamed = names_by_packs(names, [pack], model, source)
-        if renamed is None:
-            continue
-        match = match_by_names(model, source, renamed)
-        if not any(one.is_error for one in match.findings):
-            yield _Way(renamed, (pack,), match)
+def _other_names(model: ModelSpec, source: Source) -> List[Names]:
+    """What the object graph of a checkpoint calls its tensors, and packs make of it.
+
+    What was saved may be held by the root of the file, or of the model, under a name
+    that the other side does not have.
+    """
+    firsts = {one.local_name.partition("/")[0] for one in model.variables}
+    found = []
+    for naming in namings_of(source):
+        found.append(names_as(naming.label, naming.key_of))
+        if len(firsts) == 1:
+            (first,) = firsts
+            below = {f"{first}/{name}": key for name, key in naming.key_of.items()}
+            found.append(names_as(f"{naming.label}, below {first}/", below))
+    packed = (names_by_packs(one, model.packs, model, source) for one in found)
+    return [one for one in packed if one is not None]
+
+
+def _explaining(
+    model: ModelSpec,
+    source: Source,
+    names: Sequence[Names],
+    packs: Sequence[Tuple[RulePack, ...]],
+) -> Iterator[_Way]:
+    """Yields the ways that explain a model, of all names with all packs."""
+    for one in names:
+        for more in packs:
+            renamed = names_by_packs(one, more, model, source)
+            if renamed is None:
+                continue
+            match = match_by_names(model, source, renamed)
+            if not any(finding.is_error for finding in match.findings):
+                yield _Way(renamed, more, match)
 
 
 def _distinct(ways: Iterator[_Way]) -> List[_Way]:

@@ -21,7 +21,8 @@ def with_object_hint(
     """Says on the first missing variable which keys have the variables' names.
 
     An object-based checkpoint knows each variable by the name that it had when it was
-    saved. That name is advice here, never a match: rules say so by name.
+    saved. Where such names explain all of a model they match it; of a part of the model
+    they are advice, and rules say so by name.
     """
     objects = None if source is None else source.objects
     names = {one.subject for one in findings if one.id == "missing-key"}

@@ -34,16 +34,25 @@ def hints_of(model, source):
 
 def test_the_hint_shows_rules_that_match():
     names = ["dense/kernel", "dense/bias", "out/kernel", "out/bias"]
-    built = model(*names)
+    built = model(*names, "head")
     first, *others = hints_of(built, of_objects(names))
     assert "object-based" in first
-    assert "4 of the 4 variables" in first
+    assert "4 of the 5 variables" in first
     assert first.count("Rename(") == 3 and ", ...]" in first
     assert set(others) == {None}
     shown = re.findall(r'Rename\(r"(.*?)", "(.*?)"\)', first)
     fourth = (rf"^layers/3{re.escape(VALUE)}$", "out/bias")
     rules = [Rename(*one) for one in [*shown, fourth]]
     assert hints_of(model(*names, rules=rules), of_objects(names)) == []
+
+
+def test_names_that_explain_all_of_a_model_need_no_hint():
+    names = ["dense/kernel", "dense/bias"]
+    plan = make_plan([PlanInput(model(*names), of_objects(names))])
+    assert plan.ok and plan.findings == ()
+    assert [row.key for row in plan.rows] == [f"layers/{i}{VALUE}" for i in (0, 1)]
+    (only,) = plan.models
+    assert "names of the variables when they were saved" in only.matched_by
 
 
 def test_without_names_the_hint_says_what_the_keys_are():
