@@ -34,11 +34,15 @@ class NameChange(NamedTuple):
       what: What is called so, such as ``BasicLSTMCell``.
       old: Its name in the checkpoint.
       new: What the pack makes of it.
+      keys: All keys of the example with their types, where more than ``old`` decides.
+      wanted: The variables of the example, where they do.
     """
 
     what: str
     old: str
     new: str
+    keys: Tuple[TypedName, ...] = ()
+    wanted: Tuple[TypedName, ...] = ()
 
 
 Renaming = Callable[[Sequence[TypedName], Sequence[TypedName]], Mapping[str, str]]
@@ -95,17 +99,22 @@ def substitutions(*pairs: Tuple[str, str]) -> Renaming:
     return rename
 
 
-def chained(*packs: RulePack) -> Renaming:
-    """Returns a renaming that does what several packs do, one after the other."""
+def in_turn(*renamings: Renaming) -> Renaming:
+    """Returns a renaming that does what several do, one on the names of another."""
 
     def rename(
         keys: Sequence[TypedName], wanted: Sequence[TypedName]
     ) -> Mapping[str, str]:
-        names = {key.name: key.name for key in keys}
-        for pack in packs:
-            current = [key._replace(name=names[key.name]) for key in keys]
-            changed = pack.rename(current, wanted)
-            names = {key: changed.get(name, name) for key, name in names.items()}
-        return {key: name for key, name in names.items() if name != key}
+        names = [key.name for key in keys]
+        for renaming in renamings:
+            current = [key._replace(name=name) for key, name in zip(keys, names)]
+            changed = renaming(current, wanted)
+            names = [changed.get(name, name) for name in names]
+        return {key.name: name for key, name in zip(keys, names) if name != key.name}
 
     return rename
+
+
+def chained(*packs: RulePack) -> Renaming:
+    """Returns a renaming that does what several packs do, one after the other."""
+    return in_turn(*(pack.rename for pack in packs))

@@ -6,9 +6,27 @@ import difflib
 from typing import Mapping, Tuple
 
 from legacy_restore import errors
+from legacy_restore.mapping.packs import batch_norm, layers, prefixes, rnn
 from legacy_restore.mapping.packs.pack import RulePack
 
-_ALL: Tuple[RulePack, ...] = ()
+_ALL: Tuple[RulePack, ...] = (
+    rnn.RNN_1_2,
+    rnn.RNN_1_0,
+    rnn.RNN_0_12,
+    layers.SLIM_TO_LAYERS,
+    layers.LAYERS_TO_SLIM,
+    layers.WEIGHTS_TO_KERNEL,
+    layers.KERNEL_TO_WEIGHTS,
+    batch_norm.BATCH_NORM,
+    batch_norm.BATCH_NORM_LAYERS,
+    batch_norm.BATCH_NORM_SLIM,
+    batch_norm.BATCH_NORM_TENSORPACK,
+    batch_norm.BATCH_NORM_SONNET,
+    prefixes.TOWER,
+    prefixes.MODULE,
+    prefixes.MODEL,
+    prefixes.COLON,
+)
 
 PACKS: Mapping[str, RulePack] = {pack.name: pack for pack in _ALL}
 """The packs in the order in which they are listed and tried."""

@@ -1,0 +1,205 @@
+"""Names of batch normalisation, in TensorFlow's libraries and beside them.
+
+============ ======================= ===========================================
+library      scope without a name    variables
+============ ======================= ===========================================
+tf.layers,   ``batch_normalization`` gamma, beta, moving_mean, moving_variance
+Keras
+slim         ``BatchNorm``           the same
+tflearn      ``BatchNormalization``  the same
+Sonnet 1     ``batch_norm``          the same
+tensorpack   ``bn``                  gamma, beta, mean/EMA, variance/EMA
+Keras 1      (one name)              gamma, beta, running_mean, running_std
+caffe-       (by the layer)          scale, offset, mean, variance
+tensorflow
+============ ======================= ===========================================
+
+``running_std`` of Keras 1 holds a variance. Sources:
+``tensorflow/python/layers/normalization.py``,
+``tensorflow/contrib/layers/python/layers/layers.py``, the libraries' own. ``scale``,
+``offset``, ``mean`` and ``variance`` are common words: they change only where all
+four stand in one scope.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping, Sequence, Set
+
+from legacy_restore.mapping.packs.pack import (
+    NameChange,
+    RulePack,
+    TypedName,
+    in_turn,
+    substitutions,
+)
+
+_SOURCE = "https://github.com/tensorflow/tensorflow/issues/12289"
+_CAFFE = {
+    "scale": "gamma",
+    "offset": "beta",
+    "mean": "moving_mean",
+    "variance": "moving_variance",
+}
+
+
+def _rename_caffe(
+    keys: Sequence[TypedName], wanted: Sequence[TypedName]
+) -> Mapping[str, str]:
+    """Renames scale, offset, mean and variance where all four are in one scope."""
+    del wanted  # The names say it all.
+    inside: Dict[str, Set[str]] = {}
+    for key in keys:
+        scope, _, last = key.name.rpartition("/")
+        inside.setdefault(scope, set()).add(last)
+    found = {}
+    for key in keys:
+        parts = key.name.split("/")
+        for position, part in enumerate(parts):
+            scope = "/".join(parts[:position])
+            if part in _CAFFE and inside.get(scope, set()).issuperset(_CAFFE):
+                parts[position] = _CAFFE[part]
+                found[key.name] = "/".join(parts)
+                break
+    return found
+
+
+_rename_variables = in_turn(
+    _rename_caffe,
+    substitutions(
+        ("mean/EMA", "moving_mean"),
+        ("variance/EMA", "moving_variance"),
+        (r"(batchnormalization_\d+)_(gamma|beta)", r"\1/\2"),
+        (r"(batchnormalization_\d+)_running_mean", r"\1/moving_mean"),
+        (r"(batchnormalization_\d+)_running_std", r"\1/moving_variance"),
+        ("running_mean", "moving_mean"),
+        ("running_std", "moving_variance"),
+    ),
+)
+
+_FOUR = tuple(TypedName(f"bn_conv1/{last}", "float32", (8,)) for last in _CAFFE)
+
+BATCH_NORM = RulePack(
+    name="batch-norm",
+    version=1,
+    title="variables of other libraries' batch normalisation -> TensorFlow's",
+    source=_SOURCE,
+    changes=(
+        NameChange("tensorpack", "conv0/bn/mean/EMA", "conv0/bn/moving_mean"),
+        NameChange("tensorpack", "conv0/bn/variance/EMA", "conv0/bn/moving_variance"),
+        NameChange(
+            "Keras 1",
+            "batchnormalization_1_running_std",
+            "batchnormalization_1/moving_variance",
+        ),
+        NameChange("Keras 1", "bn1/running_mean", "bn1/moving_mean"),
+        NameChange("caffe-tensorflow", "bn_conv1/scale", "bn_conv1/gamma", keys=_FOUR),
+        NameChange(
+            "caffe-tensorflow",
+            "bn_conv1/variance",
+            "bn_conv1/moving_variance",
+            keys=_FOUR,
+        ),
+    ),
+    rename=_rename_variables,
+)
+
+BATCH_NORM_LAYERS = RulePack(
+    name="batch-norm-layers",
+    version=1,
+    title="any library's batch normalisation -> tf.layers and Keras",
+    source=_SOURCE,
+    changes=(
+        NameChange("slim", "BatchNorm/beta", "batch_normalization/beta"),
+        NameChange(
+            "slim, a second one",
+            "BatchNorm_1/moving_variance",
+            "batch_normalization_1/moving_variance",
+        ),
+        NameChange("Sonnet", "batch_norm/gamma", "batch_normalization/gamma"),
+        NameChange(
+            "tflearn",
+            "BatchNormalization/moving_mean",
+            "batch_normalization/moving_mean",
+        ),
+        NameChange(
+            "Keras 1",
+            "batchnormalization_1_running_mean",
+            "batch_normalization_1/moving_mean",
+        ),
+    ),
+    rename=in_turn(
+        _rename_variables,
+        substitutions(
+            (
+                r"(?:BatchNorm|BatchNormalization|batch_norm|batchnorm"
+                r"|batchnormalization)((?:_\d+)?)",
+                r"batch_normalization\1",
+            )
+        ),
+    ),
+)
+
+BATCH_NORM_SLIM = RulePack(
+    name="batch-norm-slim",
+    version=1,
+    title="any library's batch normalisation -> contrib.layers and slim",
+    source=_SOURCE,
+    changes=(
+        NameChange("tf.layers", "batch_normalization/beta", "BatchNorm/beta"),
+        NameChange(
+            "Keras, a second one",
+            "batch_normalization_1/moving_mean",
+            "BatchNorm_1/moving_mean",
+        ),
+        NameChange("Sonnet", "batch_norm/moving_variance", "BatchNorm/moving_variance"),
+    ),
+    rename=in_turn(
+        _rename_variables,
+        substitutions(
+            (
+                r"(?:batch_normalization|BatchNormalization|batch_norm|batchnorm"
+                r"|batchnormalization)((?:_\d+)?)",
+                r"BatchNorm\1",
+            )
+        ),
+    ),
+)
+
+BATCH_NORM_TENSORPACK = RulePack(
+    name="batch-norm-tensorpack",
+    version=1,
+    title="averages of TensorFlow's batch normalisation -> tensorpack's",
+    source="https://github.com/tensorpack/tensorpack/issues/880",
+    changes=(
+        NameChange("mean", "conv0/bn/moving_mean", "conv0/bn/mean/EMA"),
+        NameChange("variance", "conv0/bn/moving_variance", "conv0/bn/variance/EMA"),
+    ),
+    rename=substitutions(
+        ("moving_mean", "mean/EMA"), ("moving_variance", "variance/EMA")
+    ),
+)
+
+BATCH_NORM_SONNET = RulePack(
+    name="batch-norm-sonnet",
+    version=1,
+    title="any library's batch normalisation -> Sonnet 1",
+    source=_SOURCE,
+    changes=(
+        NameChange("slim", "BatchNorm/beta", "batch_norm/beta"),
+        NameChange(
+            "tf.layers",
+            "batch_normalization_1/moving_mean",
+            "batch_norm_1/moving_mean",
+        ),
+    ),
+    rename=in_turn(
+        _rename_variables,
+        substitutions(
+            (
+                r"(?:batch_normalization|BatchNormalization|BatchNorm|batchnorm"
+                r"|batchnormalization)((?:_\d+)?)",
+                r"batch_norm\1",
+            )
+        ),
+    ),
+)
