@@ -180,7 +180,7 @@ def _with_packs_hinted(
     if not best:
         return match
     written = f"rules={[one.name for one in best]!r} for {model.name!r}"
-    what = "all of it matches" if not left else f"{missing - left} of {missing} match"
+    what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
     hinted = dataclasses.replace(first, hint=f"{written}, with which {what}")
     findings = tuple(hinted if one is first else one for one in match.findings)

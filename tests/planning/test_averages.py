@@ -237,10 +237,10 @@ def test_a_rule_for_the_raw_value_is_one_for_its_average(rule, raw, average):
 
 
 def test_a_rule_that_would_match_the_model_is_proposed_with_averages_too():
-    checkpoint = source("d/weights", f"d/weights/{EMA}")
-    match = match_model(trained("d/kernel"), checkpoint)
+    checkpoint = source("d/scale", f"d/scale/{EMA}")
+    match = match_model(trained("d/gain"), checkpoint)
     [finding] = of_id(match.findings, "missing-key")
-    assert finding.hint.startswith('rules=[Rename(r"/weights$", r"/kernel")]')
+    assert finding.hint.startswith('rules=[Rename(r"/scale$", r"/gain")]')
 
 
 @pytest.mark.parametrize("shape, dtype", [([3], "float32"), ([2], "float64")])

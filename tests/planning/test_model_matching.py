@@ -89,7 +89,7 @@ def test_packs_that_explain_a_model_together_are_hinted_in_their_order():
     match = match_model(model(*NEW), source(*OLDEST))
     assert "missing-key" in error_ids(match.findings)
     hint = of_id(match.findings, "missing-key")[0].hint
-    assert hint == "rules=['lower-1', 'kernel-1'] for 'm', with which all of it matches"
+    assert hint == "rules=['lower-1', 'kernel-1'] for 'm', with which all of them match"
     named = model(*NEW, packs=(LOWER, KERNEL))
     match = match_model(named, source(*OLDEST))
     assert keys(match) == list(OLDEST)

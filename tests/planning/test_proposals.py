@@ -61,20 +61,20 @@ def hints(model, source):
 
 
 def test_a_proposal_that_matches_the_whole_model_is_the_hint_of_the_first_missing():
-    model = ModelSpec("m", "m", (variable("a/kernel", [2]), variable("a/bias", [3])))
-    source = source_of(entry("a/weights", [2]), entry("a/biases", [3]))
+    model = ModelSpec("m", "m", (variable("a/gain", [2]), variable("a/shift", [3])))
+    source = source_of(entry("a/scale", [2]), entry("a/offsets", [3]))
     first = next(hint for hint in hints(model, source) if hint)
     assert first.startswith("rules=[Rename(")
-    assert {"weights", "kernel", "biases", "bias"} <= set(re.findall("[a-z]+", first))
+    assert {"scale", "gain", "offsets", "shift"} <= set(re.findall("[a-z]+", first))
 
 
 def test_a_proposal_that_leaves_weights_behind_is_not_made():
-    model = ModelSpec("m", "m", (variable("a/kernel", [2]),))
-    source = source_of(entry("a/weights", [2]), entry("other", [7]))
+    model = ModelSpec("m", "m", (variable("a/gain", [2]),))
+    source = source_of(entry("a/scale", [2]), entry("other", [7]))
     assert not any(hint and "rules=" in hint for hint in hints(model, source))
 
 
 def test_a_proposal_is_not_applied():
-    model = ModelSpec("m", "m", (variable("a/kernel", [2]),))
-    match = match_model(model, source_of(entry("a/weights", [2])))
+    model = ModelSpec("m", "m", (variable("a/gain", [2]),))
+    match = match_model(model, source_of(entry("a/scale", [2])))
     assert [row.key for row in match.rows] == [None]

@@ -20,6 +20,10 @@ is named: `rules=["rnn-1.2"]`, `--rules=NAME:rnn-1.2`. Several are applied one a
 other, behind `Rename` rules. What a pack makes of a key it makes of its slots and
 averages too.
 
+`legacy-restore rules` lists the packs, `legacy-restore rules PACK` their names; with
+`--json` it is `{"ok": true, "packs": [{"name", "version", "title", "source", "changes":
+[{"what", "old", "new"}]}]}`.
+
 | pack | version | |
 |---|---|---|
 """
@@ -39,7 +43,7 @@ def listing_text(chosen: Sequence[RulePack], packs: Sequence[RulePack]) -> str:
 
 def _text_of(pack: RulePack) -> str:
     rows = [["", "in the checkpoint", "becomes"]]
-    rows += [list(change) for change in pack.changes]
+    rows += [[change.what, change.old, change.new] for change in pack.changes]
     title = f"{pack.name}, version {pack.version}: {pack.title}"
     return "\n".join([title, f"  {pack.source}", *align(rows)])
 
@@ -54,7 +58,10 @@ def listing_to_json(packs: Sequence[RulePack]) -> Dict[str, Any]:
                 "version": pack.version,
                 "title": pack.title,
                 "source": pack.source,
-                "changes": [change._asdict() for change in pack.changes],
+                "changes": [
+                    {"what": change.what, "old": change.old, "new": change.new}
+                    for change in pack.changes
+                ],
             }
             for pack in packs
         ],
