@@ -15,6 +15,7 @@ from legacy_restore.planning.namings import (
     namings_of,
     object_paths,
 )
+from tests import object_goldens
 from tests.checkpoint.object_builders import (
     VALUE,
     adam_graph,
@@ -182,16 +183,59 @@ def _led_to(edges, path, start=0, depth=0):
     return found
 
 
-def _source_of(*parts):
-    with open_checkpoint(sample(*parts)) as checkpoint:
+def _source_of(location):
+    with open_checkpoint(location) as checkpoint:
         entries = {key: checkpoint.entry(key) for key in checkpoint}
         return dataclasses.replace(
             source(*entries.values()), objects=checkpoint.objects
         )
 
 
+@pytest.mark.parametrize("name", object_goldens.NAMES)
+def test_the_path_of_each_variable_leads_to_its_key(name):
+    golden = object_goldens.object_golden(name)
+    _, of_paths = namings_of(_source_of(golden.prefix))
+    with open_checkpoint(golden.prefix) as checkpoint:
+        for path, value in golden.values.items():
+            found = checkpoint[of_paths.key_of[path]]
+            assert found.tobytes() == value.tobytes(), path
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "full_name"),
+    [
+        ("tf1_15_keras_functional", "model/layer-1/kernel", "hidden/kernel"),
+        ("tf2_21_keras_functional", "model/layer-1/kernel", "hidden/kernel"),
+        (
+            "tf2_21_keras3_sequential",
+            "model/_functional/_operations/4/_kernel",
+            "sequential/dense_1/kernel",
+        ),
+        ("tf1_15_module", "net/scale", "scale"),
+        ("tf2_21_module", "net/again", "scale"),
+    ],
+)
+def test_the_name_that_a_variable_had_leads_to_the_same_key(name, path, full_name):
+    of_names, of_paths = namings_of(_source_of(object_goldens.object_golden(name)[0]))
+    assert of_names.key_of[full_name] == of_paths.key_of[path]
+
+
+@pytest.mark.parametrize(
+    ("name", "twice"),
+    [
+        ("tf1_15_module", "linear/w"),
+        ("tf2_21_module", "linear/w"),
+        ("tf2_21_keras3_subclassed", "sub/kernel"),
+    ],
+)
+def test_names_that_layers_share_are_none(name, twice):
+    objects = _source_of(object_goldens.object_golden(name).prefix).objects
+    assert len(objects.keys_named(twice)) in (2, 4)
+    assert twice not in full_names(objects)
+
+
 def test_a_real_model_of_keras_is_known_by_its_names_and_by_both_paths():
-    of_names, of_paths = namings_of(_source_of("keras_object_based"))
+    of_names, of_paths = namings_of(_source_of(sample("keras_object_based")))
     key = "layer_with_weights-0/kernel" + VALUE
     assert of_names.key_of["dense_2/kernel"] == key
     assert of_paths.key_of["layer-1/kernel"] == key
@@ -202,7 +246,7 @@ def test_a_real_model_of_keras_is_known_by_its_names_and_by_both_paths():
     "name", ["ema_2", "lstm_1", "vqvae_ema_train", "base_batch_norm_1x2x2x3"]
 )
 def test_real_modules_of_sonnet_are_known_by_the_paths_of_their_keys(name):
-    found = _source_of("sonnet2", name)
+    found = _source_of(sample("sonnet2", name))
     paths = next(one for one in namings_of(found) if one.label == OBJECT_PATHS).key_of
     for key, tensor in found.objects.tensors.items():
         if tensor.attribute == "VARIABLE_VALUE":
