@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
 from legacy_restore.report.findings import Finding
+from legacy_restore.report.table import cut_names
 
 _MAX_RULES = 3
 _EXPLANATION = "the checkpoint is object-based: its keys are paths of objects"
@@ -30,27 +31,55 @@ def with_object_hint(
     if objects is None or first is None or first.hint:
         return list(findings)
     missing = [variable for variable in model.variables if variable.name in names]
-    hint = _hint(model, _keys_by_variable(missing, objects), len(missing))
+    known = _keys_by_name(objects)
+    hint = _hint(model, _keys_by_variable(missing, known), len(missing))
+    shared = _shared_name(missing, known)
+    if shared:
+        hint += f"; {shared}"
     return [
         dataclasses.replace(one, hint=hint) if one is first else one for one in findings
     ]
 
 
-def _keys_by_variable(
-    missing: Sequence[VariableSpec], objects: ObjectGraph
-) -> Dict[str, str]:
-    """The key of each variable whose name one object alone has, by local name."""
+def _keys_by_name(objects: ObjectGraph) -> Dict[str, List[str]]:
+    """The keys of the variables that had each name when they were saved."""
     keys: Dict[str, List[str]] = collections.defaultdict(list)
     for tensor in objects.tensors.values():
         if tensor.full_name:
             keys[tensor.full_name].append(tensor.key)
+    return keys
+
+
+def _keys_by_variable(
+    missing: Sequence[VariableSpec], known: Mapping[str, Sequence[str]]
+) -> Dict[str, str]:
+    """The key of each variable whose name one object alone has, by local name."""
     found = {}
     for variable in missing:
         for name in (variable.local_name, variable.name):
-            if len(keys.get(name, ())) == 1:
-                found[variable.local_name] = keys[name][0]
+            if len(known.get(name, ())) == 1:
+                found[variable.local_name] = known[name][0]
                 break
     return found
+
+
+def _shared_name(
+    missing: Sequence[VariableSpec], known: Mapping[str, Sequence[str]]
+) -> str:
+    """Says of the first name that several objects had which those are.
+
+    Layers of a subclassed Keras 3 model that are attributes call their kernels
+    ``model/kernel``, all of them.
+    """
+    for variable in missing:
+        for name in (variable.local_name, variable.name):
+            keys = known.get(name, ())
+            if len(keys) > 1:
+                return (
+                    f"{len(keys)} variables were called {name}, so it is no name of "
+                    f"one: {cut_names(keys)}"
+                )
+    return ""
 
 
 def _hint(model: ModelSpec, keys: Dict[str, str], num_missing: int) -> str:

@@ -252,9 +252,19 @@ def test_what_two_variables_had_in_common_is_not_given_to_one(kind):
         kernel = weight("sub/kernel", golden.values["a/_kernel"])
         return tf.matmul(x, kernel) + weight("sub/bias", golden.values["a/bias"])
 
-    model = lr.Model("m", of_kind(kind, build), golden.prefix, allow_unused=[".*"])
+    model = lr.Model("m", of_kind(kind, build), golden.prefix)
     missing = of_id(refused(model).findings, "missing-key")
     assert {one.subject for one in missing} == {"m/sub/kernel", "m/sub/bias"}
+    assert "4 variables were called sub/" in missing[0].hint
+    # What to do: to say which one is meant.
+    rules = [lr.Rename(r"^c/_?(kernel|bias)/.*", r"sub/\1")]
+    chosen = lr.Model(
+        "m", of_kind(kind, build), golden.prefix, rules=rules, allow_unused=["[abd]/.*"]
+    )
+    with lr.restore([chosen]) as restored:
+        found = values_in(restored, "m")
+    kernel, bias = golden.values["c/_kernel"], golden.values["c/bias"]
+    assert_same(found, {"sub/kernel": kernel, "sub/bias": bias})
 
 
 # Real models.

@@ -63,6 +63,17 @@ def test_without_names_the_hint_says_what_the_keys_are():
         assert "inspect" in hint
 
 
+def test_a_name_that_several_variables_had_is_told_with_their_keys():
+    source_of_two = of_objects(["sub/kernel", "sub/kernel", "other"])
+    (hint,) = hints_of(model("sub/kernel"), source_of_two)
+    assert hint.endswith(
+        "2 variables were called sub/kernel, so it is no name of one: "
+        f"layers/0{VALUE}, layers/1{VALUE}"
+    )
+    (hint,) = hints_of(model("third"), source_of_two)
+    assert "were called" not in hint
+
+
 def test_name_based_checkpoints_have_no_such_hint():
     built = model("dense/kernel")
     (hint,) = hints_of(built, source(entry("other", [9])))
