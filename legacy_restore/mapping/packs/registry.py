@@ -6,13 +6,26 @@ import difflib
 from typing import Mapping, Tuple
 
 from legacy_restore import errors
-from legacy_restore.mapping.packs import batch_norm, layers, prefixes, rnn
+from legacy_restore.mapping.packs import (
+    batch_norm,
+    contrib_rnn,
+    estimator,
+    keras,
+    keras_numbers,
+    layers,
+    numbers,
+    prefixes,
+    rnn,
+    slots,
+)
 from legacy_restore.mapping.packs.pack import RulePack
 
 _ALL: Tuple[RulePack, ...] = (
     rnn.RNN_1_2,
     rnn.RNN_1_0,
     rnn.RNN_0_12,
+    contrib_rnn.CONTRIB_RNN,
+    contrib_rnn.FUSED_RNN,
     layers.SLIM_TO_LAYERS,
     layers.LAYERS_TO_SLIM,
     layers.WEIGHTS_TO_KERNEL,
@@ -22,6 +35,14 @@ _ALL: Tuple[RulePack, ...] = (
     batch_norm.BATCH_NORM_SLIM,
     batch_norm.BATCH_NORM_TENSORPACK,
     batch_norm.BATCH_NORM_SONNET,
+    keras.KERAS_LSTM_CELL,
+    keras.KERAS_LSTM,
+    keras_numbers.KERAS_NUMBERS,
+    numbers.DEFAULT_NUMBERS,
+    estimator.ESTIMATOR,
+    estimator.ESTIMATOR_SCOPES,
+    slots.DOUBLED_SCOPE,
+    slots.PART_SLOTS,
     prefixes.TOWER,
     prefixes.MODULE,
     prefixes.MODEL,

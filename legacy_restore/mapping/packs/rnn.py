@@ -3,8 +3,8 @@
 Up to 0.12 a cell's scope is called like its class, and its variables are ``Matrix`` and
 ``Bias`` of a scope ``Linear`` (``tensorflow/python/ops/rnn_cell.py``); with 1.0 scopes
 are in lower case and variables are ``weights`` and ``biases``
-(``tensorflow/contrib/rnn/python/ops/core_rnn_cell_impl.py``); with 1.2 cells are
-layers, their variables ``kernel`` and ``bias``
+(``tensorflow/contrib/rnn/python/ops/core_rnn_cell_impl.py``). Since 1.2 a cell is a
+layer, its variables are ``kernel`` and ``bias``
 (``tensorflow/python/ops/rnn_cell_impl.py``), and a wrapper's scope holds the cell that
 it wraps. TensorFlow's own converter,
 ``tensorflow/contrib/rnn/python/tools/checkpoint_convert.py``, went with contrib.
@@ -44,7 +44,7 @@ _CELLS_012 = {
 }
 # What may stand in the scope that a recurrent function of 0.12 opens.
 _INSIDE_012 = "|".join([*_CELLS_012, "GRUBlockCell"])
-# They share gate order and layout with LSTMCell, so their names were made the same.
+# Gate order and layout are those of LSTMCell, so 1.0 calls them by its names.
 _LSTM_012 = "LSTMCell|LSTMBlockCell|LSTMBlockFusedCell"
 
 _PEEPHOLES = {
@@ -102,8 +102,6 @@ _rename_to_1_0 = in_turn(
         # What recurrent functions call the scopes that hold cells.
         (r"MultiRNNCell/Cell(\d+)", r"MultiRNNCell/cell_\1"),
         (r"StackRNN/Layer(\d+)", r"stack_bidirectional_rnn/cell_\1"),
-        (r"(stack_bidirectional_rnn/cell_\d+)/FW", r"\1/fw"),
-        (r"(stack_bidirectional_rnn/cell_\d+)/BW", r"\1/bw"),
         (r"BiRNN((?:_\d+)?)/FW", r"bidirectional_rnn\1/fw"),
         (r"BiRNN((?:_\d+)?)/BW", r"bidirectional_rnn\1/bw"),
         (rf"RNN((?:_\d+)?)/({_INSIDE_012})", r"rnn\1/\2"),

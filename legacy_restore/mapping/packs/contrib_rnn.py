@@ -1,0 +1,89 @@
+"""Names of contrib's fused recurrent cells, and of core cells that compute the same.
+
+``GRUBlockCell`` calls its variables ``w_ru``, ``b_ru``, ``w_c`` and ``b_c``; the same
+cell as ``GRUBlockCellV2`` calls them like ``GRUCell`` does
+(``tensorflow/contrib/rnn/python/ops/gru_ops.py``). ``LSTMBlockFusedCell`` has the
+kernel of ``LSTMCell`` in a scope of its own
+(``tensorflow/contrib/rnn/python/ops/lstm_ops.py``), which 1.2 calls
+``lstm_block_wrapper`` and 1.15 ``lstm_fused_cell``. ``CudnnCompatibleLSTMCell`` is an
+``LSTMBlockCell`` without a bias of its forget gate: the cell that takes its kernel has
+to be made with ``forget_bias=0``
+(``tensorflow/contrib/cudnn_rnn/python/ops/cudnn_rnn_ops.py``).
+"""
+
+from __future__ import annotations
+
+from legacy_restore.mapping.packs.pack import NameChange, RulePack, substitutions
+
+_SOURCE = "https://github.com/tensorflow/tensorflow/issues/11964"
+_GRU = r"(?:GRUBlockCell|gru_cell)((?:_\d+)?)"
+_FUSED = r"(?:lstm_fused_cell|lstm_block_wrapper)((?:_\d+)?)"
+
+CONTRIB_RNN = RulePack(
+    name="contrib-rnn",
+    version=1,
+    title="fused cells of contrib.rnn -> the core cells that compute the same",
+    source=_SOURCE,
+    changes=(
+        NameChange("GRUBlockCell", "rnn/gru_cell/w_ru", "rnn/gru_cell/gates/kernel"),
+        NameChange("GRUBlockCell", "rnn/gru_cell/b_ru", "rnn/gru_cell/gates/bias"),
+        NameChange("GRUBlockCell", "rnn/gru_cell/w_c", "rnn/gru_cell/candidate/kernel"),
+        NameChange(
+            "GRUBlockCell of 1.0 to 1.2",
+            "rnn/GRUBlockCell/b_c",
+            "rnn/gru_cell/candidate/bias",
+        ),
+        NameChange(
+            "GRUBlockCell of 0.12",
+            "RNN/GRUBlockCell/w_ru",
+            "rnn/gru_cell/gates/kernel",
+        ),
+        NameChange("LSTMBlockFusedCell", "lstm_fused_cell/kernel", "lstm_cell/kernel"),
+        NameChange(
+            "LSTMBlockFusedCell, peepholes",
+            "lstm_fused_cell/w_f_diag",
+            "lstm_cell/w_f_diag",
+        ),
+        NameChange(
+            "LSTMBlockFusedCell of 1.2", "lstm_block_wrapper/bias", "lstm_cell/bias"
+        ),
+        NameChange(
+            "CudnnCompatibleLSTMCell (forget_bias=0)",
+            "rnn/cudnn_compatible_lstm_cell/kernel",
+            "rnn/lstm_cell/kernel",
+        ),
+    ),
+    rename=substitutions(
+        (rf"{_GRU}/w_ru", r"gru_cell\1/gates/kernel"),
+        (rf"{_GRU}/b_ru", r"gru_cell\1/gates/bias"),
+        (rf"{_GRU}/w_c", r"gru_cell\1/candidate/kernel"),
+        (rf"{_GRU}/b_c", r"gru_cell\1/candidate/bias"),
+        (r"RNN((?:_\d+)?)/(gru_cell(?:_\d+)?/(?:gates|candidate))", r"rnn\1/\2"),
+        (rf"{_FUSED}/(kernel|bias|w_[fio]_diag)", r"lstm_cell\1/\2"),
+        (
+            r"cudnn_compatible_lstm_cell((?:_\d+)?)/(kernel|bias|w_[fio]_diag)",
+            r"lstm_cell\1/\2",
+        ),
+    ),
+)
+
+FUSED_RNN = RulePack(
+    name="fused-rnn",
+    version=1,
+    title="LSTMBlockFusedCell of TensorFlow 1.2 -> 1.15",
+    source=_SOURCE,
+    changes=(
+        NameChange(
+            "LSTMBlockFusedCell", "lstm_block_wrapper/kernel", "lstm_fused_cell/kernel"
+        ),
+        NameChange(
+            "LSTMBlockFusedCell", "lstm_block_wrapper/bias", "lstm_fused_cell/bias"
+        ),
+    ),
+    rename=substitutions(
+        (
+            r"lstm_block_wrapper((?:_\d+)?)/(kernel|bias|w_[fio]_diag)",
+            r"lstm_fused_cell\1/\2",
+        )
+    ),
+)
