@@ -15,10 +15,6 @@ from tests.samples import sample
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 
-by_namings = pytest.mark.xfail(
-    strict=True, reason="matching does not know full names and paths yet"
-)
-
 
 def weight(name, like):
     """A variable that no other value than a restored one suits."""
@@ -160,7 +156,6 @@ PATHS = [
 ]
 
 
-@by_namings
 @pytest.mark.parametrize(("name", "call"), PATHS)
 def test_any_path_of_an_object_is_a_name(kind, name, call):
     names = {path: call(path) for path in object_golden(name).values}
@@ -168,7 +163,6 @@ def test_any_path_of_an_object_is_a_name(kind, name, call):
     assert ids(report.findings) == []
 
 
-@by_namings
 def test_the_other_paths_of_layers_are_names_too(kind):
     name = "tf2_21_keras_functional"
     names = {
@@ -189,7 +183,6 @@ def full_names_of(name):
         }
 
 
-@by_namings
 @pytest.mark.parametrize(
     "name",
     ["tf1_15_keras_functional", "tf2_21_keras3_sequential", "tf2_21_keras_functional"],
@@ -200,7 +193,6 @@ def test_the_name_that_a_variable_had_is_a_name(kind, name):
     assert ids(report.findings) == []
 
 
-@by_namings
 def test_the_scope_that_all_names_had_may_be_the_models(kind):
     # Keras 3 calls the variables sequential/dense/kernel.
     name = "tf2_21_keras3_sequential"
@@ -309,7 +301,6 @@ def by_stock_keras(prefix, x):
     return found
 
 
-@by_namings
 @pytest.mark.parametrize(
     "names",
     [
@@ -354,7 +345,6 @@ def without_module(path):
     return path[len("module/") :]
 
 
-@by_namings
 @pytest.mark.parametrize("style", ["full name", "path", "path below the module"])
 def test_real_modules_of_sonnet(kind, style):
     models = []
