@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from legacy_restore.planning.plan import Plan
     from legacy_restore.planning.shared import Shared
     from legacy_restore.report.outcomes import Outcome
+    from legacy_restore.rewriting.conversion_report import ConversionReport
+    from legacy_restore.rewriting.kinds import to_name_based, to_object_based
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Checkpoint",
+    "ConversionReport",
     "Diagnosis",
     "DiffReport",
     "Estimate",
@@ -67,12 +70,15 @@ __all__ = [
     "salvage",
     "scope_variables",
     "scoped_saver",
+    "to_name_based",
+    "to_object_based",
     "verify_checkpoint",
     "write_checkpoint",
 ]
 
 _HOMES = {
     "Checkpoint": "legacy_restore.checkpoint",
+    "ConversionReport": "legacy_restore.rewriting.conversion_report",
     "Diagnosis": "legacy_restore.examining.diagnosis",
     "DiffReport": "legacy_restore.examining.diff_report",
     "Estimate": "legacy_restore.planning.estimate",
@@ -98,6 +104,8 @@ _HOMES = {
     "salvage": "legacy_restore.examining.salvage",
     "scope_variables": "legacy_restore.graph.scopes",
     "scoped_saver": "legacy_restore.graph.scopes",
+    "to_name_based": "legacy_restore.rewriting.kinds",
+    "to_object_based": "legacy_restore.rewriting.kinds",
     "verify_checkpoint": "legacy_restore.checkpoint.verifying",
     "write_checkpoint": "legacy_restore.checkpoint.writing",
 }

@@ -103,6 +103,7 @@ def test_every_public_function_is_used_in_the_guide():
     code = "\n".join(blocks(GUIDE, "python"))
     types = {
         "Checkpoint",
+        "ConversionReport",
         "Diagnosis",
         "DiffReport",
         "Estimate",
@@ -266,6 +267,14 @@ def test_the_json_of_diff_is_documented_both_ways():
     assert difference(example("diff-json.md"), json.loads(done.stdout)) is None
 
 
+def test_the_json_of_convert_is_documented_both_ways(tmp_path):
+    w = np.ones([2], "f4")
+    lr.write_checkpoint(tmp_path / "names", {"w": w, "w/Momentum": w})
+    done = run("convert", "--to=object", "names", "objects", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert difference(example("convert-json.md"), found) is None
+
+
 def test_the_json_of_salvage_is_documented_both_ways(tmp_path):
     source = ROOT / "tests" / "golden" / "tf1_15_v1_sharded"
     shutil.copytree(str(source), str(tmp_path / "broken"))
@@ -317,6 +326,7 @@ def test_every_status_of_a_state_file_is_documented():
         "plan-json.md",
         "inspect-json.md",
         "verify-json.md",
+        "convert-json.md",
         "salvage-json.md",
         "diff-json.md",
         "doctor-json.md",

@@ -33,6 +33,7 @@ LAYERS = [
     "mapping",
     "planning",
     "examining",
+    "rewriting",
     "tf",
     "importing",
     "graph",

@@ -16,6 +16,7 @@ from typing import Any, Callable, List, Optional
 
 from legacy_restore import __version__, errors
 from legacy_restore.cli import audit as audit_command
+from legacy_restore.cli import convert as convert_command
 from legacy_restore.cli import diff as diff_command
 from legacy_restore.cli import doctor as doctor_command
 from legacy_restore.cli import estimate as estimate_command
@@ -35,6 +36,7 @@ _COMMANDS = (
     verify_command,
     diff_command,
     salvage_command,
+    convert_command,
     estimate_command,
     plan_command,
     restore_command,

@@ -214,6 +214,7 @@ KINDS = _catalogue(
     _error("save-failed", "the checkpoint could not be written"),
     _error("value-not-storable", "not what a checkpoint can hold"),
     _error("slices-mismatch", "slices that do not make up the tensor"),
+    _error("not-representable", "what the other kind of checkpoint cannot hold"),
     _error("unknown-key", "names no tensor that is written"),
     _error("variable-changed", "no longer equals its checkpoint"),
     # Remarks.
@@ -239,6 +240,9 @@ KINDS = _catalogue(
     _remark("graph-copied", "graph copied as it is"),
     _remark("object-key-missing", "the object graph names what is not there"),
     _remark("object-key-unlisted", "tensors that no object saved"),
+    _remark("not-converted", "left out of the other kind of checkpoint"),
+    _remark("slot-by-path", "slots that no optimizer is given"),
+    _remark("named-by-path", "named by their paths"),
     _remark("same-files", "both locations are the same files"),
     _remark("within-tolerance", "different, within the tolerance that was permitted"),
     _remark("ambiguous-rename", "which is the new name of which cannot be told"),

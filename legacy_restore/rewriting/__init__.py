@@ -1,0 +1,1 @@
+"""One kind of checkpoint file into the other, without TensorFlow."""
