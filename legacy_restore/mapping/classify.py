@@ -136,7 +136,7 @@ def _average(
     if _EMA.fullmatch(last) is None:
         return None
     # An average of a tensor, as hand-written batch normalisation keeps it, is a weight.
-    owner = _owner(base, by_key)
+    owner = owner_of_slot(base, by_key)
     if owner is None or entry.shape != owner.shape:
         return None
     return Classified(TensorClass.EMA, f"average of {owner.key}")
@@ -149,7 +149,7 @@ def _slot(
     optimizer = optimizer_of_slot(last)
     if optimizer is None:
         return None
-    owner = _owner(base, by_key)
+    owner = owner_of_slot(base, by_key)
     if owner is None or not slot_shape_fits(optimizer, entry.shape, owner.shape):
         return None
     return Classified(TensorClass.SLOT, f"{last} of {owner.key}", optimizer)
@@ -166,7 +166,9 @@ def _keras_slot(
     return None
 
 
-def _owner(base: str, by_key: Mapping[str, TensorEntry]) -> Optional[TensorEntry]:
+def owner_of_slot(
+    base: str, by_key: Mapping[str, TensorEntry]
+) -> Optional[TensorEntry]:
     """The variable that a slot belongs to.
 
     A slot that was made under a scope carries that scope before the whole name of its

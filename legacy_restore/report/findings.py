@@ -191,6 +191,12 @@ KINDS = _catalogue(
     _error("vocabulary-mismatch", "vocabulary that does not fit"),
     _error("unused-rule", "rule that matches nothing"),
     _error("unused-waiver", "waiver that permits nothing"),
+    # Optimizers.
+    _error("optimizer-missing", "optimizer that the checkpoint does not have"),
+    _error("optimizer-ambiguous", "more than one optimizer could be meant"),
+    _error("optimizer-rule", "state without an exact rule for this optimizer"),
+    _error("optimizer-step", "number of steps that cannot be told"),
+    _error("hyperparameter-differs", "not what the optimizer had"),
     # Memory, and processes.
     _error("memory-limit", "does not fit into memory"),
     _error("not-picklable", "cannot be handed to another process"),
@@ -256,6 +262,9 @@ KINDS = _catalogue(
     _remark("shared-swapped", "swapped for other models too"),
     _remark("left-to-initializer", "left to the initialiser, as permitted"),
     _remark("converted", "not as it is stored, as permitted"),
+    _remark("optimizer-converted", "state written as another optimizer keeps it"),
+    _remark("hyperparameter-unknown", "has to be what it was, and is not stored"),
+    _remark("step-unknown", "number of steps not known exactly"),
     _remark("cast-lossy", "precision lost, as the cast permits"),
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),

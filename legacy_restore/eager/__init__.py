@@ -1,0 +1,1 @@
+"""Models that run eagerly: objects that hold variables, and no graph."""

@@ -1,0 +1,1 @@
+"""What optimizers keep for variables, and how one's state becomes another's."""
