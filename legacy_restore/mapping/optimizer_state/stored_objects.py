@@ -4,7 +4,7 @@
   in the object graph: which slot of which variable. That of Keras has ``iter`` besides.
 - One of Keras since TensorFlow 2.11 (``_variables``, ``_iterations``) has lists named
   for the slots, such as ``_momentums``. Its variables' names say of what they are:
-  ``Adam/m/dense/kernel``.
+  ``Adam/m/dense/kernel``, or ``m/dense/kernel`` where ``build`` was called.
 - One of Keras 3 lists the weights too, in the order of those lists. Names
   (``adam/sequential_dense_kernel_momentum``) have to agree; in subclassed models those
   of the weights are shortened to ``model/kernel``.
@@ -75,6 +75,8 @@ _SUFFIXES: Mapping[Family, Mapping[str, Tuple[str, ...]]] = {
     Family.ADAGRAD: {"accumulator": ("accumulator",)},
     Family.FTRL: {"accumulator": ("accumulator",), "linear": ("linear",)},
 }
+# Parts of a name are looked up from each of its slashes on.
+_MAX_NAME = 1_000
 # These keep what Adam keeps, and do something else with it.
 _NOT_ADAM = re.compile(r"(?i)(adamax|nadam|lamb|lazyadam)(_\d+)?")
 
@@ -245,14 +247,20 @@ class _Search:
         return weight if held.name.endswith(ends + whole) else None
 
     def _by_full_name(self, held: _Held, suffixes: Tuple[str, ...]) -> Optional[str]:
-        for suffix in suffixes:
-            _, is_slot, variable = held.name.partition(f"/{suffix}/")
-            named = self._named.get(variable, set()) if is_slot else set()
-            if len(named) == 1:
-                (weight,) = named
-                if self._shapes_agree(weight, held.key):
-                    return weight
-        return None
+        # What stands before it is the optimizer's name, if it was built by a step.
+        parts = held.name.split("/")
+        if len(held.name) > _MAX_NAME:
+            return None
+        found = {
+            weight
+            for place, part in enumerate(parts)
+            if part in suffixes
+            for weight in self._named.get("/".join(parts[place + 1 :]), ())
+        }
+        if len(found) != 1:
+            return None
+        (weight,) = found
+        return weight if self._shapes_agree(weight, held.key) else None
 
     def _shapes_agree(self, weight: str, slot: str) -> bool:
         one, other = self._entries.get(weight), self._entries.get(slot)
