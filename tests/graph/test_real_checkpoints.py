@@ -189,20 +189,25 @@ def test_a_character_model_whose_monitors_are_not_waived_is_refused(kind, refuse
     assert ids(error.findings) == ["unused-weights"] * 6
 
 
-def test_the_same_model_saved_under_the_names_of_an_older_release(kind, refused):
+@pytest.mark.parametrize("rules", [[], ["rnn-1.2"]])
+def test_the_same_model_saved_under_the_names_of_an_older_release(kind, rules):
     golden = golden_of("char_rnn", "golden.npz")
     location = sample("char_rnn", "tf1_1")
     build = of_kind(kind, real_models.build_char_rnn)
-    error = refused([lr.Model("m", build, location, allow_unused=[MONITORS])])
-    assert ids(error.findings).count("missing-key") == 4
-    rules = [
-        lr.Rename("^rnn/(.*)/weights$", r"rnn/\1/kernel"),
-        lr.Rename("^rnn/(.*)/biases$", r"rnn/\1/bias"),
-    ]
     model = lr.Model("m", build, location, rules=rules, allow_unused=[MONITORS])
     with lr.restore([model]) as restored:
+        remarks = of_id(restored["m"].report.findings, "rule-pack")
+        assert [one.subject for one in remarks] == ([] if rules else ["rnn-1.2"])
         found = restored["m"](inputs=golden["in:seqb"])
         np.testing.assert_allclose(found, golden["out:tf11_meta_probs"], **TOLERANCE)
+
+
+def test_a_pack_that_leaves_weights_behind_is_only_proposed(kind, refused):
+    build = of_kind(kind, real_models.build_char_rnn)
+    error = refused([lr.Model("m", build, sample("char_rnn", "tf1_1"))])
+    missing = of_id(error.findings, "missing-key")
+    assert len(missing) == 4
+    assert missing[0].hint.startswith("rules=['rnn-1.2'] for 'm'")
 
 
 def test_models_of_three_projects_in_one_session(kind):
