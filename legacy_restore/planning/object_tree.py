@@ -30,6 +30,7 @@ from typing import (
 )
 
 from legacy_restore.checkpoint.objects import ObjectGraph
+from legacy_restore.report.table import cut_names
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
 """What the value of a variable is called among what its object saves."""
@@ -78,15 +79,12 @@ class Conflict:
     keys: Tuple[str, ...]
 
     def __str__(self) -> str:
+        names, keys = cut_names(self.variables), cut_names(self.keys)
         if len(self.variables) == 1:
-            return f"{len(self.keys)} keys reach it: {', '.join(self.keys)}"
+            return f"{len(self.keys)} keys reach it: {keys}"
         if len(self.keys) == 1:
-            them = ", ".join(self.variables)
-            return f"{self.keys[0]} was one variable, and is several here: {them}"
-        return (
-            f"{', '.join(self.variables)} and {', '.join(self.keys)} "
-            "reach each other in more than one way"
-        )
+            return f"{keys} was one variable, and is several here: {names}"
+        return f"{names} and {keys} reach each other in more than one way"
 
 
 @dataclasses.dataclass(frozen=True)

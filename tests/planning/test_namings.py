@@ -132,6 +132,13 @@ def test_a_name_that_an_object_holds_twice_is_no_name():
     assert object_paths(objects) == {}
 
 
+def test_an_object_that_says_to_have_two_values_has_no_path():
+    objects = objects_of(
+        [child("a", 1)], [variable("a"), variable("b")], keys=["a", "b"]
+    )
+    assert object_paths(objects) == {}
+
+
 def test_the_root_has_no_path():
     objects = decode_objects(
         graph([variable("")]), [VALUE, VALUE[1:], "/.ATTRIBUTES/VARIABLE_VALUE"]

@@ -129,6 +129,12 @@ def test_a_name_that_an_object_of_the_file_holds_twice_is_a_conflict():
     assert len(pair(ObjectTree([{"a": 1}, {}], {1: "A"}), objects).conflicts) == 1
 
 
+def test_an_object_of_the_file_that_says_to_have_two_values_is_a_conflict():
+    objects = objects_of([child("a", 1)], [variable("a"), variable("b")], keys="ab")
+    (conflict,) = pair(ObjectTree([{"a": 1}, {}], {1: "A"}), objects).conflicts
+    assert conflict == Conflict(("A",), ("a" + VALUE, "b" + VALUE))
+
+
 def test_slots_are_left_to_others():
     nodes = [child("v", 1), child("optimizer", 2)], [variable("v")], [slot(1, "m", 3)]
     objects = objects_of(*nodes, [variable("m")], keys=["v", "m"])

@@ -4,6 +4,7 @@ What we give a key has its value after a stock restore; what we give none, and i
 conflict, is as it was. Stock TensorFlow decides conflicts too, without a word.
 """
 
+import importlib.util
 import itertools
 import random
 
@@ -12,7 +13,8 @@ import pytest
 
 from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.planning.object_tree import ObjectTree, pair
-from legacy_restore.tf import tf
+from legacy_restore.tf import IS_TF1, tf
+from tests import object_goldens
 from tests.checkpoint.object_builders import VALUE
 
 PROGRAMS = 40
@@ -70,7 +72,7 @@ def children_of(one):
     return {child.name: child.ref for child in one._checkpoint_dependencies}
 
 
-def tree_of(root):
+def tree_of(root, name_of=lambda one: one.op.name):
     """A live root as data."""
     numbers = {id(root): 0}
     objects, children, variables = [root], [], {}
@@ -83,7 +85,7 @@ def tree_of(root):
             held[name] = numbers[id(other)]
         children.append(held)
         if hasattr(one, "handle"):
-            variables[numbers[id(one)]] = one.op.name
+            variables[numbers[id(one)]] = name_of(one)
     return ObjectTree(children, variables)
 
 
@@ -172,3 +174,45 @@ def test_stock_decides_a_conflict_without_a_word(tmp_path):
     (conflict,) = found.conflicts
     assert conflict.variables == ("tied",)
     assert conflict.keys == ("a" + VALUE, "b" + VALUE)
+
+
+# The programs that wrote the goldens, made anew with other values.
+
+
+def _writer():
+    path = object_goldens.FOLDER.parent / "write_objects.py"
+    spec = importlib.util.spec_from_file_location("write_objects", str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _assert_paired(golden, saved, root):
+    """Compares what our keys hold with what the live model had that was saved."""
+    tree = tree_of(root, lambda one: str(id(one)))
+    names = {path: str(id(one)) for path, one in saved.variables.items()}
+    with open_checkpoint(golden.prefix) as checkpoint:
+        found = pair(tree, checkpoint.objects, required=set(names.values()))
+        assert (found.conflicts, found.ways) == ((), ())
+        for path, value in golden.values.items():
+            assert checkpoint[found.keys[names[path]]].tobytes() == value.tobytes()
+    return found
+
+
+@pytest.mark.skipif(IS_TF1, reason="needs eager execution, and Keras 3")
+@pytest.mark.parametrize("name", object_goldens.NAMES)
+def test_models_are_paired_with_what_was_saved_of_them(name):
+    pytest.importorskip("keras")
+    pytest.importorskip("tf_keras")
+    golden = object_goldens.object_golden(name)
+    saved = getattr(_writer(), name.partition("_")[2].partition("_")[2])()
+    found = _assert_paired(golden, saved, saved.root)
+    assert (found.live_root, found.stored_root) == (None, None)
+    if "subclassed" in name:
+        # The model was saved as the root. Now something else holds it.
+        found = _assert_paired(golden, saved, tf.train.Checkpoint(net=saved.model))
+        assert (found.live_root, found.stored_root) == ("net", None)
+        return
+    # The model alone, which is below the root of what was saved.
+    found = _assert_paired(golden, saved, saved.model)
+    assert found.stored_root in ("model", "net")
