@@ -35,6 +35,7 @@ LAYERS = [
     "examining",
     "rewriting",
     "tf",
+    "restoring",
     "importing",
     "eager",
     "graph",

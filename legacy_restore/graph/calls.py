@@ -11,7 +11,7 @@ from legacy_restore import errors
 from legacy_restore.graph.composites import Component, components_of
 from legacy_restore.graph.interface import Input, parts_of
 from legacy_restore.graph.nest import leaves, pack
-from legacy_restore.graph.reasons import reason_of
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 

@@ -15,14 +15,15 @@ import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.graph.check_saveables import check_saveable
-from legacy_restore.graph.conversions import same_bits
-from legacy_restore.graph.converting import expected_parts
-from legacy_restore.graph.plan import GraphPlan, Opened
-from legacy_restore.graph.stored import StoredTensors
+from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable, assemble
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.check_report import CheckReport, CheckRow, CheckStatus
+from legacy_restore.restoring.conversions import same_bits
+from legacy_restore.restoring.converted import expected_parts
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.stored import StoredTensors
 
 _log = logging.getLogger("legacy_restore")
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import TensorEntry
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.saveables import OwnedSaveable
-from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.values import copied
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.report.check_report import CheckRow, CheckStatus
+from legacy_restore.restoring.reasons import reason_of
+from legacy_restore.restoring.stored import StoredTensors
 from legacy_restore.tf import tf
 
 _Entries = Dict[Hashable, Hashable]

@@ -23,11 +23,11 @@ from legacy_restore.graph.device_requests import device_requests
 from legacy_restore.graph.devices import check_devices
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.python_elsewhere import refuse_python_elsewhere
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.graph.visibility import refuse_unseen
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")

@@ -18,10 +18,10 @@ import threading
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from legacy_restore import errors
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.tasks import tasks_in
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")

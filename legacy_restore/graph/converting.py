@@ -28,21 +28,18 @@ from typing import (
 
 import numpy as np
 
-from legacy_restore import errors
-from legacy_restore.checkpoint import TensorSlice
-from legacy_restore.checkpoint.slices import whole_part
-from legacy_restore.graph.cast_findings import Casts, failure
-from legacy_restore.graph.conversions import Converted, convert
 from legacy_restore.graph.initialise import initialization_waves
-from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.reading import run_initializers
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
-from legacy_restore.graph.stored import StoredTensors
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.restoring.cast_findings import Casts, failure
+from legacy_restore.restoring.converted import converted_tensor, places_of
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.reasons import reason_of
+from legacy_restore.restoring.stored import StoredTensors
 from legacy_restore.tf import tf
 
 
@@ -142,15 +139,6 @@ class FedValues:
     remarks: Sequence[Finding]
 
 
-def places_of(row: PlanRow) -> List[TensorSlice]:
-    """Returns which part of the whole each part of a row's variable is."""
-    if row.variable.pieces:
-        return [piece.place for piece in row.variable.pieces]
-    if row.conversion is not None:
-        return [whole_part(row.conversion.shape)]
-    return [whole_part(row.entry.shape if row.entry else ())]
-
-
 def feeds_at_once(models: Sequence[ConvertedModel], consequence: str) -> FedValues:
     """Converts everything for which the checkpoints are enough.
 
@@ -239,25 +227,6 @@ def initialize_and_merge(
     return remarks
 
 
-def expected_parts(
-    row: PlanRow, stored: StoredTensors, current: Sequence[np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Gives what the parts of a converted variable have to be, one after the other.
-
-    Args:
-      row: The row.
-      stored: Its checkpoint.
-      current: The values that the parts have.
-
-    Raises:
-      LegacyRestoreError: The tensor cannot be read.
-    """
-    assert row.conversion is not None and row.entry is not None
-    converted = convert(row.conversion, stored.read(row.entry.key))
-    for place, value in zip(places_of(row), current):
-        yield converted.part(place, value)
-
-
 def _merge(
     session: Any, model: ConvertedModel, row: PlanRow, consequence: str
 ) -> List[Finding]:
@@ -303,34 +272,6 @@ def _values(
         for part in parts:
             own = None if kept is None else kept[part.number]
             yield part.output, converted.part(places[part.number], own)
-
-
-def converted_tensor(
-    row: PlanRow, stored: StoredTensors, consequence: str
-) -> Converted:
-    """Reads the tensor of a row, verified, and converts it if it is to be converted.
-
-    Args:
-      row: The row; it is restored.
-      stored: Its checkpoint.
-      consequence: What a failure leaves behind, for the error's text.
-
-    Raises:
-      RestoreError: It cannot be read.
-    """
-    assert row.entry is not None
-    try:
-        value = stored.read(row.entry.key)
-    except errors.LegacyRestoreError as error:
-        finding = Finding(KINDS["corrupt"], row.entry.key, error.message)
-        found = [
-            dataclasses.replace(one, model=row.model)
-            for one in error.findings or [finding]
-        ]
-        raise failure(found, consequence) from error
-    if row.conversion is None:
-        return Converted(value, None)
-    return convert(row.conversion, value)
 
 
 def current_values(

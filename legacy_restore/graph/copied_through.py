@@ -14,12 +14,13 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.checkpoint.joining import Taken, join_checkpoints
 from legacy_restore.checkpoint.placing import INDEX
-from legacy_restore.graph.plan import GraphPlan, Opened
-from legacy_restore.graph.stored import HeldTensors
+from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.writing import Writer
 from legacy_restore.mapping import waivers
 from legacy_restore.planning.unused import unused_waiver
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.stored import HeldTensors
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

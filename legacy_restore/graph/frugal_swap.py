@@ -17,21 +17,18 @@ from typing import Any, Dict, Iterator, List, Sequence
 from legacy_restore import errors
 from legacy_restore.checkpoint.dtypes import BY_NAME
 from legacy_restore.checkpoint.faults import limits_of_tensor
-from legacy_restore.graph.cast_findings import Casts, failure
-from legacy_restore.graph.converting import (
-    ConvertedModel,
-    converted_tensor,
-    current_values,
-    places_of,
-)
-from legacy_restore.graph.plan import GraphPlan, Opened
+from legacy_restore.graph.converting import ConvertedModel, current_values
+from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reading_order import units_of
-from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.refusals import refuse_if_changed
 from legacy_restore.graph.restore_group import nothing_read
-from legacy_restore.graph.stored import HeldTensors, StoredTensors
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.restoring.cast_findings import Casts, failure
+from legacy_restore.restoring.converted import converted_tensor, places_of
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.reasons import reason_of
+from legacy_restore.restoring.refusals import refuse_if_changed
+from legacy_restore.restoring.stored import HeldTensors, StoredTensors
 from legacy_restore.tf import tf
 
 _AS_THEY_WERE = "the weights are as they were"

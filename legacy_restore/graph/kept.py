@@ -12,12 +12,12 @@ import dataclasses
 from typing import Any, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.values import copied, read_parts
 from legacy_restore.graph.variables import OwnedVariable, is_resource
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.reasons import reason_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ import dataclasses
 
 from legacy_restore import errors
 from legacy_restore.graph.plan import GraphPlan
-from legacy_restore.graph.refusals import NOTHING_CHANGED, refuse_unless_ok
 from legacy_restore.planning.estimating_plans import estimate_plans
 from legacy_restore.planning.fitting import limit_findings
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import human_bytes
+from legacy_restore.restoring.refusals import NOTHING_CHANGED, refuse_unless_ok
 
 # Headline, finding and hint take the other lines that a message has.
 _MAX_TABLE = 5

@@ -26,13 +26,16 @@ from legacy_restore.graph.graph_source import (
 )
 from legacy_restore.mapping import waivers
 from legacy_restore.mapping.model_rules import Rule, check_model_rules
-from legacy_restore.mapping.partial import ShapeWaivers, check_partial
+from legacy_restore.mapping.partial import (
+    ShapeWaivers,
+    check_partial,
+    check_weights,
+)
 from legacy_restore.report.findings import KINDS, Finding
 
 # What tf.Graph.name_scope admits, without the slash at the end that re-enters a scope.
 _SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\-]*(?:/[A-Za-z0-9_.\\-]+)*")
 _NOT_IN_NAMES = "/:="
-_WEIGHTS = ("raw", "ema")
 
 
 class Model:
@@ -140,7 +143,7 @@ class Model:
         self.allow_missing = waivers.check_patterns("allow_missing", allow_missing)
         self.allow_unused = waivers.check_patterns("allow_unused", allow_unused)
         self.partial = check_partial(allow_shape, cast, only, exclude)
-        self.weights = _check_weights(name, weights)
+        self.weights = check_weights(name, weights)
         self.device = _check_device(name, device)
 
     @classmethod
@@ -312,15 +315,6 @@ def _check_scope(name: str, scope: Optional[str]) -> str:
             hint="scope= takes letters, digits, '_', '.', '-' and '/'",
         )
     return chosen
-
-
-def _check_weights(name: str, weights: str) -> str:
-    if weights not in _WEIGHTS:
-        raise errors.UsageError(
-            f"model {name!r}: there are no {weights!r} weights",
-            hint=" or ".join(f'weights="{one}"' for one in _WEIGHTS),
-        )
-    return weights
 
 
 def _check_device(name: str, device: Optional[str]) -> Optional[str]:

@@ -9,13 +9,13 @@ from typing import Any, Callable, List, Mapping, Sequence
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_prefix
 from legacy_restore.graph.alias import readable_prefixes
-from legacy_restore.graph.plan import Opened
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.visibility import refuse_unseen
 from legacy_restore.planning.plan import Action, ModelPlan
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import human_bytes
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")

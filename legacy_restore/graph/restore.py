@@ -20,8 +20,6 @@ from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.plan import plan as make_plan
 from legacy_restore.graph.preflight import check_verify
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
-from legacy_restore.graph.refusals import refuse_if_changed, refuse_unless_ok
-from legacy_restore.graph.reports import RestoreReport, model_report
 from legacy_restore.graph.restored import Restored
 from legacy_restore.graph.shared import storage_names
 from legacy_restore.graph.tables import initializers_but
@@ -30,6 +28,8 @@ from legacy_restore.planning.shared import Shared
 from legacy_restore.report.check_report import CheckReport
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.sizes import Size, parse_size
+from legacy_restore.restoring.refusals import refuse_if_changed, refuse_unless_ok
+from legacy_restore.restoring.reports import RestoreReport, model_report
 from legacy_restore.tf import tf
 
 _CONSEQUENCE = "no session was left"

@@ -29,11 +29,11 @@ from legacy_restore.graph.copied_through import copied_through
 from legacy_restore.graph.frugal_swap import swapped_by_tensors
 from legacy_restore.graph.gate import Gate
 from legacy_restore.graph.plan import GraphPlan
-from legacy_restore.graph.reports import ModelReport, RestoreReport, model_report
 from legacy_restore.graph.restored_signature import RestoredSignature
 from legacy_restore.graph.saving import replace_variables, save_variables
 from legacy_restore.graph.swap import plan_swap, swapped
 from legacy_restore.report.check_report import CheckReport
+from legacy_restore.restoring.reports import ModelReport, RestoreReport, model_report
 
 _SWAPS: Mapping[str, Callable[..., Any]] = {
     "full": swapped,

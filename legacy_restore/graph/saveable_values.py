@@ -8,13 +8,13 @@ from typing import Any, Dict, Iterator, List, Sequence
 import numpy as np
 
 from legacy_restore import errors
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.restore_group import RestoreGroup, nothing_read
 from legacy_restore.graph.saveables import OwnedSaveable
 from legacy_restore.graph.tables import reserved_keys
 from legacy_restore.graph.values import copied
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 

@@ -21,12 +21,12 @@ from legacy_restore.checkpoint.placing import (
 )
 from legacy_restore.graph.copied_through import CopiedThrough, join_copied
 from legacy_restore.graph.operations import as_prefix
-from legacy_restore.graph.reasons import reason_of
 from legacy_restore.graph.visibility import refuse_unseen_directory
 from legacy_restore.graph.writing import Writer
 from legacy_restore.planning.spec import are_apart
 from legacy_restore.report.findings import KINDS, Finding, errors_of
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 _NOTHING = CopiedThrough()

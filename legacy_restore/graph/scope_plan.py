@@ -10,8 +10,6 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph import build_findings, scopes
 from legacy_restore.graph.finalized import refuse_finalized
 from legacy_restore.graph.operations import ModelOperations
-from legacy_restore.graph.plan import Opened
-from legacy_restore.graph.refusals import open_or_refuse, refuse_unless_ok
 from legacy_restore.graph.restore_graph import Restorable, entered, make_groups
 from legacy_restore.graph.saveables import OwnedSaveable, repeated_names
 from legacy_restore.graph.table_findings import with_table_findings
@@ -27,6 +25,8 @@ from legacy_restore.mapping.vocabulary import read_row_maps
 from legacy_restore.planning.assemble import PlanInput, plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, rows_by_source
 from legacy_restore.planning.spec import ModelSpec
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.refusals import open_or_refuse, refuse_unless_ok
 from legacy_restore.tf import tf
 
 # Graphs of all threads: what it guards takes milliseconds, once for each scope.

@@ -20,12 +20,6 @@ from legacy_restore.graph.converting import (
 )
 from legacy_restore.graph.kept import Kept, values_kept
 from legacy_restore.graph.reading import Reading, run_initializers, run_reads
-from legacy_restore.graph.reasons import reason_of
-from legacy_restore.graph.refusals import (
-    raise_for,
-    refuse_if_changed,
-)
-from legacy_restore.graph.reports import ModelReport, model_report
 from legacy_restore.graph.saveable_values import has_entries, objects_kept
 from legacy_restore.graph.scope_plan import ScopePlan, plan_scope
 from legacy_restore.graph.tables import initializers_but
@@ -34,6 +28,12 @@ from legacy_restore.mapping.model_rules import Rule, check_model_rules
 from legacy_restore.mapping.partial import ShapeWaivers, check_partial
 from legacy_restore.planning.plan import Action
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.restoring.reasons import reason_of
+from legacy_restore.restoring.refusals import (
+    raise_for,
+    refuse_if_changed,
+)
+from legacy_restore.restoring.reports import ModelReport, model_report
 from legacy_restore.tf import tf
 
 _CONSEQUENCE = "variables that had values have them still"

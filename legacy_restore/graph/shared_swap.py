@@ -18,10 +18,7 @@ from legacy_restore.examining.compare import Comparison, Tolerance
 from legacy_restore.examining.diff_text import difference_text
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import batches
-from legacy_restore.graph.conversions import same_bits
-from legacy_restore.graph.converting import expected_parts
-from legacy_restore.graph.plan import GraphPlan, Opened
-from legacy_restore.graph.stored import StoredTensors
+from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.values import read_owned
 from legacy_restore.graph.variables import OwnedVariable, assemble
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow, SharedWith
@@ -35,6 +32,10 @@ from legacy_restore.planning.sharing import (
 )
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import count_text, cut_names
+from legacy_restore.restoring.conversions import same_bits
+from legacy_restore.restoring.converted import expected_parts
+from legacy_restore.restoring.opened import Opened
+from legacy_restore.restoring.stored import StoredTensors
 
 
 def swap_shared(

@@ -15,17 +15,17 @@ from legacy_restore.graph.converting import ConvertedModel, feeds_over_current
 from legacy_restore.graph.kept import Kept, values_kept
 from legacy_restore.graph.plan import GraphPlan
 from legacy_restore.graph.reading import Reading, run_reads
-from legacy_restore.graph.refusals import (
-    open_or_refuse,
-    refuse_if_changed,
-    refuse_unless_ok,
-)
 from legacy_restore.graph.saveable_values import objects_kept
 from legacy_restore.graph.shared_swap import swap_shared, without_stale_remarks
 from legacy_restore.graph.table_findings import with_table_findings
 from legacy_restore.planning.assemble import plan_model
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.restoring.refusals import (
+    open_or_refuse,
+    refuse_if_changed,
+    refuse_unless_ok,
+)
 
 _CONSEQUENCE = "the weights are as they were"
 

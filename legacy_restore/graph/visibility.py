@@ -14,10 +14,10 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 from legacy_restore import errors
 from legacy_restore.graph.alias import odd_names
 from legacy_restore.graph.cluster_session import ClusterSession
-from legacy_restore.graph.plan import Opened
 from legacy_restore.graph.tasks import task_of
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.opened import Opened
 from legacy_restore.tf import tf
 
 # Files of this size and below are compared as a whole; V1 files hold all values.

@@ -18,6 +18,7 @@ INITIALIZE = "initialize"
 SLICE = "slice"
 PAD = "pad"
 SHAPE_ACTIONS = (INITIALIZE, SLICE, PAD)
+_WEIGHTS = ("raw", "ema")
 
 ShapeWaivers = Union[Sequence[str], Mapping[str, str]]
 """Patterns of variables to initialise, or what to do with each pattern's."""
@@ -73,6 +74,24 @@ def check_partial(
         only=waivers.check_patterns("only", only),
         exclude=waivers.check_patterns("exclude", exclude),
     )
+
+
+def check_weights(name: str, weights: str) -> str:
+    """Returns which weights of a checkpoint are meant.
+
+    Args:
+      name: The model's name.
+      weights: ``"raw"`` or ``"ema"``.
+
+    Raises:
+      UsageError: It is neither.
+    """
+    if weights not in _WEIGHTS:
+        raise errors.UsageError(
+            f"model {name!r}: there are no {weights!r} weights",
+            hint=" or ".join(f'weights="{one}"' for one in _WEIGHTS),
+        )
+    return weights
 
 
 def _first(pairs: Sequence[Tuple[str, str]], name: str) -> Optional[str]:

@@ -145,7 +145,7 @@ def test_a_changed_variable_is_found_and_files_are_opened_once(
             opened.append(given)
             return open_prefix(given)
 
-        monkeypatch.setattr("legacy_restore.graph.stored.open_prefix", counted)
+        monkeypatch.setattr("legacy_restore.restoring.stored.open_prefix", counted)
         assert statuses(restored.check()) == {"equal"}
         assert opened == [prefix]
         [one] = [v for v in restored["m"].variables if v.op.name == "m/w7"]

@@ -8,17 +8,13 @@ from typing import List, Mapping, Optional, Sequence
 from legacy_restore import errors
 from legacy_restore.checkpoint.files import FileIdentity
 from legacy_restore.checkpoint.location import LocationLike
-from legacy_restore.graph.plan import (
-    Opened,
-    file_stamps,
-    open_for_plan,
-)
 from legacy_restore.planning.hints import waiver_hints
 from legacy_restore.planning.plan import Action, ModelPlan, Plan
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import cut_names
+from legacy_restore.restoring.opened import Opened, file_stamps, open_for_plan
 
 NOTHING_CHANGED = "nothing was changed"
 

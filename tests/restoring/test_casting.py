@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from legacy_restore.graph import casting
-from legacy_restore.graph.casting import cast_values
+from legacy_restore.restoring import casting
+from legacy_restore.restoring.casting import cast_values
 from legacy_restore.tf import IS_TF1, tf
 
 NAMES = ["float16", "float32", "float64", "int8", "int32", "int64", "uint8", "uint64"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import List, Sequence
 
 from legacy_restore import errors
-from legacy_restore.graph.conversions import Converted
 from legacy_restore.planning.plan import PlanRow
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
+from legacy_restore.restoring.conversions import Converted
 
 
 class Casts:

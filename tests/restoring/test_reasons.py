@@ -2,7 +2,7 @@
 
 import pytest
 
-from legacy_restore.graph.reasons import reason_of
+from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.tf import tf
 
 

@@ -8,9 +8,9 @@ from typing import Any, Optional
 import numpy as np
 
 from legacy_restore.checkpoint import TensorSlice
-from legacy_restore.graph.casting import Cast, CastReport, cast_values
 from legacy_restore.mapping.vocabulary import NEW_ROW
 from legacy_restore.planning.conversion import Conversion
+from legacy_restore.restoring.casting import Cast, CastReport, cast_values
 from legacy_restore.tf import tf
 
 

@@ -15,8 +15,8 @@ from legacy_restore.checkpoint import (
     checksum,
     open_prefix,
 )
-from legacy_restore.graph.plan import Opened, file_stamps
 from legacy_restore.planning.spec import Part
+from legacy_restore.restoring.opened import Opened, file_stamps
 
 
 class StoredTensors:

@@ -1,0 +1,1 @@
+"""What restoring takes in graphs and in eager programs: files, values, reports."""
