@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
     from legacy_restore.checkpoint.verifying import verify_checkpoint
     from legacy_restore.checkpoint.writing import write_checkpoint
+    from legacy_restore.eager.plan import plan_object
+    from legacy_restore.eager.restore import restore_object
     from legacy_restore.examining.diagnosis import Diagnosis
     from legacy_restore.examining.diff import diff
     from legacy_restore.examining.diff_report import DiffReport
@@ -64,8 +66,10 @@ __all__ = [
     "map_each",
     "open_checkpoint",
     "plan",
+    "plan_object",
     "restore",
     "restore_each",
+    "restore_object",
     "restore_scope",
     "salvage",
     "scope_variables",
@@ -98,8 +102,10 @@ _HOMES = {
     "map_each": "legacy_restore.graph.map_each",
     "open_checkpoint": "legacy_restore.checkpoint",
     "plan": "legacy_restore.graph.plan",
+    "plan_object": "legacy_restore.eager.plan",
     "restore": "legacy_restore.graph.restore",
     "restore_each": "legacy_restore.graph.each",
+    "restore_object": "legacy_restore.eager.restore",
     "restore_scope": "legacy_restore.graph.scope_restore",
     "salvage": "legacy_restore.examining.salvage",
     "scope_variables": "legacy_restore.graph.scopes",

@@ -26,8 +26,8 @@ try:
 
     # TensorFlow has no public name for the list of its operations, for what makes a
     # function of a graph, for the functions that make the objects of collections from
-    # messages, for the registry of Python functions that graphs call, nor for
-    # SaveableObject and SaveSpec.
+    # messages, for the registry of Python functions that graphs call, for what tells
+    # which objects an object holds, nor for SaveableObject and SaveSpec.
     from tensorflow.python.framework import op_def_registry
     from tensorflow.python.framework.graph_to_function_def import graph_to_function_def
     from tensorflow.python.framework.ops import (
@@ -36,6 +36,11 @@ try:
     )
     from tensorflow.python.ops import script_ops
     from tensorflow.python.training.saver import BaseSaverBuilder
+
+    try:
+        from tensorflow.python.checkpoint.graph_view import ObjectGraphView
+    except ImportError:  # TensorFlow 1
+        from tensorflow.python.training.tracking.graph_view import ObjectGraphView
 except ImportError as error:
     raise errors.MissingDependencyError(
         "building and restoring models needs TensorFlow, which is not installed",
@@ -53,6 +58,7 @@ __all__ = [
     "BaseSaverBuilder",
     "CondContextDef",
     "DecodeError",
+    "ObjectGraphView",
     "QueueRunnerDef",
     "SavedModel",
     "SaverDef",

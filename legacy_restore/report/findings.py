@@ -148,6 +148,7 @@ KINDS = _catalogue(
     _error("directory-unreadable", "directory that cannot be listed"),
     # Models and scopes.
     _error("builder-failed", "builder failed"),
+    _error("not-built", "without its variables yet"),
     _error("scope-in-use", "scope is in use"),
     _error("import-failed", "graph that cannot be imported"),
     _error("no-checkpoint", "variables, and no checkpoint"),
@@ -266,6 +267,8 @@ KINDS = _catalogue(
     _remark("hyperparameter-unknown", "has to be what it was, and is not stored"),
     _remark("step-unknown", "number of steps not known exactly"),
     _remark("cast-lossy", "precision lost, as the cast permits"),
+    _remark("state-kept", "kept as it is"),
+    _remark("layer-not-built", "layer without its variables yet"),
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),
     _remark("unsaved-variable", "saved by no Saver of the graph, initialised"),

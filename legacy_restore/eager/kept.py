@@ -1,0 +1,46 @@
+"""What is kept as it is, and said: state that no checkpoint gives."""
+
+from __future__ import annotations
+
+from typing import Any, List, Sequence
+
+from legacy_restore.eager.kinds import Role
+from legacy_restore.eager.variables import LiveVariable
+from legacy_restore.eager.walking import LiveObjects
+from legacy_restore.report.findings import KINDS, Finding
+from legacy_restore.report.table import count_text
+
+_OF = {Role.SEED: "a generator of random numbers", Role.METRIC: "a metric"}
+
+
+def kept_remarks(
+    name: str, live: LiveObjects, kept: Sequence[LiveVariable]
+) -> List[Finding]:
+    """Returns a remark on each variable that is kept, and on each optimizer.
+
+    Args:
+      name: What the root is called.
+      live: What it holds.
+      kept: Those of its variables that are not in the plan.
+    """
+    found = [
+        Finding(
+            KINDS["state-kept"],
+            one.name,
+            f"the state of {_OF[one.role]}, of which the checkpoint has none",
+            model=name,
+        )
+        for one in kept
+    ]
+    for one in live.optimizers:
+        number = count_text(len(_variables_of(one.it)), "variable")
+        text = f"{number} of {type(one.it).__name__}: no optimizer was asked for"
+        subject = one.path or name
+        found.append(Finding(KINDS["state-kept"], subject, text, model=name))
+    return found
+
+
+def _variables_of(optimizer: Any) -> Sequence[Any]:
+    """The variables of an optimizer: an attribute of some, a method of others."""
+    variables = getattr(optimizer, "variables", ())
+    return list(variables() if callable(variables) else variables)

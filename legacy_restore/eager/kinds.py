@@ -1,0 +1,96 @@
+"""What the objects of an eager program are, told by what they can do.
+
+Keras comes as ``keras``, ``tf_keras`` and ``tf.keras``, of which none need be installed
+or loaded; a program may use several. So no class is asked for.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, List
+
+from legacy_restore.tf import tf
+
+
+class Role(enum.Enum):
+    """What a variable is there for.
+
+    ``WEIGHT``: it is a part of the model. ``SEED``: the state of a generator of random
+    numbers. ``METRIC``: what a metric has counted. ``OPTIMIZER``: an optimizer's.
+    """
+
+    WEIGHT = "weight"
+    SEED = "seed generator"
+    METRIC = "metric"
+    OPTIMIZER = "optimizer"
+
+
+def is_keras_variable(one: Any) -> bool:
+    """Returns whether it is a variable of Keras 3, which wraps one of TensorFlow."""
+    return (
+        not isinstance(one, tf.Variable)
+        and isinstance(getattr(one, "path", None), str)
+        and callable(getattr(one, "assign", None))
+        and is_variable(getattr(one, "value", None))
+    )
+
+
+def is_variable(one: Any) -> bool:
+    """Returns whether it is a variable of TensorFlow, mirrored ones too.
+
+    Those of TensorFlow 1.15 that are mirrored are no ``tf.Variable``
+    (``tensorflow/python/distribute/values.py``).
+    """
+    if isinstance(one, tf.Variable):
+        return True
+    return callable(getattr(one, "read_value", None)) and hasattr(one, "assign")
+
+
+def variable_of(one: Any) -> Any:
+    """Returns the TensorFlow variable that something is, or wraps; None for others."""
+    if is_variable(one):
+        return one
+    return one.value if is_keras_variable(one) else None
+
+
+def is_layer(one: Any) -> bool:
+    """Returns whether it is a layer or a model of any Keras."""
+    return (
+        isinstance(getattr(one, "built", None), bool)
+        and callable(getattr(one, "add_weight", None))
+        and callable(getattr(one, "count_params", None))
+    )
+
+
+def is_built(layer: Any) -> bool:
+    """Returns whether a layer has made its variables."""
+    return bool(layer.built)
+
+
+def is_built_by_shape(model: Any) -> bool:
+    """Returns whether ``build`` with a shape makes a model's variables.
+
+    Of Keras 3 it does not, where a subclass does not define it: it warns, and calls the
+    model built (``keras/src/layers/layer.py``).
+    """
+    kinds = type(model).__mro__
+    is_keras_3 = any(kind.__module__.split(".")[0] == "keras" for kind in kinds)
+    return not is_keras_3 or any(kind.__name__ == "Sequential" for kind in kinds)
+
+
+def role_of(one: Any) -> Role:
+    """Returns what the variables that an object holds are there for."""
+    if callable(getattr(one, "apply_gradients", None)):
+        return Role.OPTIMIZER
+    if callable(getattr(one, "update_state", None)) and callable(
+        getattr(one, "result", None)
+    ):
+        return Role.METRIC
+    if is_variable(getattr(one, "_state_var", None)):  # tf.random.Generator
+        return Role.SEED
+    return Role.WEIGHT
+
+
+def layer_variables(layer: Any, attribute: str) -> List[Any]:
+    """Returns the variables of a layer that is built; none of one that is not."""
+    return list(getattr(layer, attribute)) if is_built(layer) else []

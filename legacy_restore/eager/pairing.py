@@ -1,0 +1,104 @@
+"""Which key each variable of a root has by the objects of the checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+from legacy_restore.eager.kinds import Role
+from legacy_restore.eager.variables import LiveVariable
+from legacy_restore.eager.walking import LiveObjects
+from legacy_restore.mapping import waivers
+from legacy_restore.planning.object_tree import ObjectTree, Pairing, pair
+from legacy_restore.planning.permitting import Fitting
+from legacy_restore.planning.plan import Action, ModelPlan
+from legacy_restore.planning.spec import ModelSpec, OwnTable, Source
+from legacy_restore.report.findings import KINDS, Finding
+
+
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """How the objects of a root and of a checkpoint go together.
+
+    Attributes:
+      keys: The key of each variable that has one, by its name.
+      label: The way in words.
+      ways: Where several ways explain the root: what they are in words.
+      conflicts: What there is to say of each variable that objects do not decide.
+    """
+
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    label: str = ""
+    ways: Tuple[str, ...] = ()
+    conflicts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def table(self) -> OwnTable:
+        """Returns the keys as a plan takes them."""
+        return OwnTable(keys=self.keys, label=self.label) if self.keys else OwnTable()
+
+    def findings(self, name: str, model: ModelPlan) -> List[Finding]:
+        """Returns why objects did not decide, of what is refused.
+
+        Args:
+          name: What the root is called.
+          model: Its plan.
+        """
+        refused = [row.variable.name for row in model.rows_to(Action.REFUSE)]
+        found = [
+            Finding(KINDS["ambiguous-match"], one, self.conflicts[one], model=name)
+            for one in refused
+            if one in self.conflicts
+        ]
+        if self.ways and refused:
+            text = f"objects go together in more than one way: {'; '.join(self.ways)}"
+            hint = "restore_object(root.part, ...), with the part that was saved"
+            kind = KINDS["ambiguous-match"]
+            found.append(Finding(kind, name, text, model=name, hint=hint))
+        return found
+
+
+def pair_objects(
+    model: ModelSpec,
+    source: Source,
+    live: LiveObjects,
+    variables: Sequence[LiveVariable],
+) -> Paired:
+    """Pairs the variables of a root with the keys of an object-based checkpoint.
+
+    Args:
+      model: The root, for its waivers.
+      source: The checkpoint; nothing is paired with one that is not object-based.
+      live: What the root holds.
+      variables: Its variables.
+    """
+    if source.objects is None:
+        return Paired()
+    names: Dict[int, str] = {
+        number: one.name for one in variables for number in one.numbers
+    }
+    specs = {one.name: one.spec for one in variables}
+    fitting = Fitting(model, list(specs.values()))
+    weights = [one.name for one in variables if one.role is Role.WEIGHT]
+    waived = waivers.permitted(model.allow_missing, weights)
+    required = {*weights} - {*waived} - fitting.left_out
+
+    def fits(name: str, key: str) -> bool:
+        return fitting.admits(specs[name], source.entries[key])
+
+    tree = ObjectTree(live.without_optimizers(), names)
+    way = pair(tree, source.objects, required, fits)
+    if live.optimizers and not required <= set(way.keys):
+        # An optimizer of Keras 3 holds the weights that it trains: in the file they may
+        # be nowhere else.
+        whole = pair(ObjectTree(live.children, names), source.objects, required, fits)
+        way = whole if required <= set(whole.keys) else way
+    return Paired(
+        keys=dict(way.keys),
+        label=way.label,
+        ways=tuple(one.label for one in way.ways),
+        conflicts=_conflicts(way),
+    )
+
+
+def _conflicts(way: Pairing) -> Dict[str, str]:
+    return {name: str(one) for one in way.conflicts for name in one.variables}

@@ -1,0 +1,165 @@
+"""Planning to restore an object: what it holds is matched with a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from legacy_restore import errors
+from legacy_restore.checkpoint.location import LocationLike
+from legacy_restore.eager.kept import kept_remarks
+from legacy_restore.eager.kinds import Role
+from legacy_restore.eager.pairing import Paired, pair_objects
+from legacy_restore.eager.roots import (
+    refuse_graph_mode,
+    refuse_no_root,
+    refuse_unbuilt,
+    unbuilt_remarks,
+)
+from legacy_restore.eager.variables import LiveVariable, live_variables, own_name
+from legacy_restore.eager.walking import walk
+from legacy_restore.mapping import waivers
+from legacy_restore.mapping.partial import ShapeWaivers, check_partial, check_weights
+from legacy_restore.mapping.vocabulary import (
+    Rule,
+    check_model_rules,
+    read_row_maps,
+    remaps_of,
+    renames_of,
+)
+from legacy_restore.planning.assemble import PlanInput, make_plan
+from legacy_restore.planning.plan import Plan
+from legacy_restore.planning.spec import ModelSpec
+from legacy_restore.planning.unopened import input_findings
+from legacy_restore.report.findings import Finding
+from legacy_restore.restoring.opened import Opened, open_for_plan
+
+ROOT = "root"
+"""What a root without a name of its own is called in plans and reports."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ObjectPlan(Plan):
+    """A plan together with the object that it was made for.
+
+    Attributes:
+      root: The object.
+      variables: Those of its variables that are in the plan, by name.
+      opened: The checkpoint, by the root's name; empty where it cannot be opened.
+    """
+
+    root: Any
+    variables: Mapping[str, LiveVariable]
+    opened: Mapping[str, Opened]
+
+
+def plan_object(
+    root: Any,
+    location: LocationLike,
+    *,
+    rules: Sequence[Rule] = (),
+    optimizer: Any = None,
+    allow_missing: Sequence[str] = (),
+    allow_unused: Sequence[str] = (),
+    allow_shape: ShapeWaivers = (),
+    cast: Optional[Mapping[str, Any]] = None,
+    only: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    weights: str = "raw",
+) -> ObjectPlan:
+    """Matches the variables of an eager model with a checkpoint; touches none.
+
+    Object-based checkpoints are matched by their objects, as TensorFlow does, others by
+    the names of variables. Patterns match these names: of Keras 3 ``variable.path``, of
+    others the name, both without the root's own. What stands in the way of a restore is
+    in the plan's ``findings``; ``plan.ok`` says whether anything does.
+
+    Args:
+      root: A Keras model or layer (Keras 3, ``tf_keras``, ``tf.keras``), a
+        ``tf.Module``, a ``tf.train.Checkpoint``, or a list or a dictionary of variables
+        or of such objects. It has to be built: to have its variables.
+      location: A location as ``open_checkpoint`` takes it.
+      rules: As for ``Model``, to which the other arguments belong too.
+      optimizer: Has to be None, with which no optimizer is touched, also not that of a
+        compiled model.
+      allow_missing: Patterns of variables that may be missing in the checkpoint. These
+        keep the value that they have, where a graph would run the initialiser.
+      allow_unused: Patterns of weights that may be left in the checkpoint.
+      allow_shape: What to do where shapes differ.
+      cast: The dtypes to which stored tensors are cast.
+      only: Patterns of the variables that are restored; others keep their values.
+      exclude: Patterns of variables that are not restored.
+      weights: ``"raw"``, or ``"ema"`` for the moving averages of the weights.
+
+    Returns:
+      The plan; printing it shows every variable, its key, and every finding.
+
+    Raises:
+      BuildError: The root has not made its variables yet.
+      UsageError: An argument cannot be meant, or a graph is being built.
+    """
+    refuse_graph_mode()
+    _refuse_optimizer(optimizer)
+    refuse_no_root(root)
+    name = own_name(root) or ROOT
+    own_rules = check_model_rules(rules)
+    partial = check_partial(allow_shape, cast, only, exclude)
+    spec = ModelSpec(
+        name=name,
+        scope="",
+        variables=(),
+        rules=renames_of(own_rules),
+        allow_missing=waivers.check_patterns("allow_missing", allow_missing),
+        allow_unused=waivers.check_patterns("allow_unused", allow_unused),
+        weights=check_weights(name, weights),
+    )
+    live = walk(root)
+    variables = live_variables(root, live)
+    refuse_unbuilt(name, live, variables)
+    row_maps = read_row_maps(name, remaps_of(own_rules))
+    spec = dataclasses.replace(
+        spec, partial=dataclasses.replace(partial, remaps=row_maps.maps)
+    )
+    findings: List[Finding] = [*row_maps.findings, *unbuilt_remarks(name, live)]
+    opened: Dict[str, Opened] = {}
+    try:
+        opened[name] = open_for_plan(location)
+    except (errors.CheckpointError, errors.MissingDependencyError) as error:
+        findings += input_findings(name, location, error)
+    source = opened[name].source if opened else None
+    paired = Paired() if source is None else pair_objects(spec, source, live, variables)
+    planned = [
+        one for one in variables if one.role is Role.WEIGHT or one.name in paired.keys
+    ]
+    findings += kept_remarks(
+        name, live, [one for one in variables if one not in planned]
+    )
+    spec = dataclasses.replace(
+        spec, variables=tuple(one.spec for one in planned), own=paired.table()
+    )
+    pure = make_plan([PlanInput(spec, source, tuple(findings))])
+    (model,) = pure.models
+    model = dataclasses.replace(
+        model, findings=(*model.findings, *paired.findings(name, model))
+    )
+    return ObjectPlan(
+        models=(model,),
+        findings=model.findings,
+        root=root,
+        variables={one.name: one for one in planned},
+        opened=opened,
+    )
+
+
+def _refuse_optimizer(optimizer: Any) -> None:
+    """Raises for what is not there yet: the state of optimizers.
+
+    Raises:
+      UsageError: An optimizer was given.
+    """
+    if optimizer is None:
+        return
+    raise errors.UsageError(
+        f"the state of {type(optimizer).__name__} is not restored by this version",
+        hint="optimizer=None restores the weights, and leaves the optimizer alone",
+    )

@@ -1,0 +1,95 @@
+"""A program of TensorFlow 1.15 that executes eagerly, and restores as it does so."""
+
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+import legacy_restore as lr
+from legacy_restore import errors
+from tests.eager.helpers import dense, dense_values, ids, numbers, write
+
+VALUES = dense_values()
+X = numbers([5, 4], 99)
+
+
+class Subclassed(tf.keras.Model):
+    def __init__(self):
+        super().__init__(name="mine")
+        self.parts = [tf.keras.layers.Dense(3, name="dense")]
+        self.seen = tf.keras.metrics.Mean(name="seen")
+
+    def call(self, inputs):
+        return self.parts[0](inputs)
+
+
+def sequential():
+    return tf.keras.Sequential([tf.keras.layers.Dense(3, name="dense")])
+
+
+def refused(kind, action):
+    try:
+        action()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised")
+
+
+def name_based(directory):
+    prefix = write(directory + "/named", VALUES)
+    for make in (sequential, Subclassed):
+        model = make()
+        error = refused(errors.BuildError, lambda: lr.plan_object(model, prefix))  # noqa: B023
+        assert ids(error.findings) == ["not-built"]
+        model.compile("adam", "mse")
+        model.fit(X, X[:, :3], batch_size=5, verbose=0)
+        predict = tf.function(lambda inputs: model(inputs))  # noqa: B023
+        predict(X)
+        restored = lr.restore_object(model, prefix)
+        assert restored.check().ok
+        np.testing.assert_allclose(predict(X), dense(VALUES, X), rtol=1e-5)
+        assert "state-kept" in ids(restored.plan.findings)
+    root = tf.train.Checkpoint(
+        a=tf.Variable(VALUES["dense/kernel"] * 0, name="dense/kernel"),
+        b=tf.Variable(VALUES["dense/bias"] * 0, name="dense/bias"),
+    )
+    assert lr.restore_object(root, prefix).check().ok
+    np.testing.assert_array_equal(root.b.numpy(), VALUES["dense/bias"])
+
+
+def object_based(directory):
+    model = Subclassed()
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :3], batch_size=5, verbose=0)
+    prefix = tf.train.Checkpoint(model=model).save(directory + "/objects")
+    for make_root in (lambda one: one, lambda one: tf.train.Checkpoint(model=one)):
+        other = Subclassed()
+        other(X)
+        assert lr.restore_object(make_root(other), prefix).check().ok
+        np.testing.assert_array_equal(other(X), model(X))
+
+
+def mirrored(directory):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        variable = tf.Variable([0.0, 0.0], name="w")
+    value = np.array([1.0, 2.0], "f4")
+    restored = lr.restore_object([variable], write(directory + "/m", {"w": value}))
+    assert restored.check().ok
+    np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def main():
+    error = refused(errors.UsageError, lambda: lr.plan_object({}, "nowhere"))
+    assert "enable_eager_execution" in error.hint
+    tf.compat.v1.enable_eager_execution()
+    directory = tempfile.mkdtemp()
+    name_based(directory)
+    object_based(directory)
+    mirrored(directory)
+    print("ok")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

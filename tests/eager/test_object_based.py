@@ -1,0 +1,180 @@
+"""Checkpoints that stock TensorFlow 2 saved, restored here: the same objects."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import legacy_restore as lr
+from legacy_restore import errors
+from tests.eager.helpers import ids, numbers
+
+tf_keras = pytest.importorskip("tf_keras")
+
+X = numbers([6, 5], 99)
+Y = numbers([6, 2], 98)
+
+
+class Keras3(keras.Model):
+    """Its layers all have kernels of one shape, and names that say nothing."""
+
+    def __init__(self, units=5):
+        super().__init__()
+        self.first = keras.layers.Dense(units)
+        self.second = keras.layers.Dense(units)
+        self.norm = keras.layers.BatchNormalization()
+        self.drop = keras.layers.Dropout(0.2)
+        self.last = keras.layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        hidden = self.drop(self.second(self.first(inputs)), training=training)
+        return self.last(self.norm(hidden, training=training))
+
+
+class Keras2(tf_keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layers_in_a_list = [tf_keras.layers.Dense(5), tf_keras.layers.Dense(5)]
+        self.norm = tf_keras.layers.BatchNormalization()
+        self.last = tf_keras.layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        for layer in self.layers_in_a_list:
+            inputs = layer(inputs)
+        return self.last(self.norm(inputs, training=training))
+
+
+def trained(make):
+    model = make()
+    model.compile("adam", "mse")
+    model.fit(X, Y, epochs=2, verbose=0)
+    return model
+
+
+def fresh(make):
+    model = make()
+    model(X)
+    return model
+
+
+def save(tmp_path, **objects):
+    return tf.train.Checkpoint(**objects).save(str(tmp_path / "ckpt"))
+
+
+@pytest.mark.parametrize("make", [Keras3, Keras2])
+def test_model_saved_by_stock_tensorflow(tmp_path, make):
+    model = trained(make)
+    prefix = save(tmp_path, model=model)
+    for root in (fresh(make), {"model": fresh(make)}):
+        restored = lr.restore_object(root, prefix)
+        assert restored.check().ok
+        assert restored.plan.coverage.restored_variables == 10
+        one = root["model"] if isinstance(root, dict) else root
+        np.testing.assert_array_equal(one(X), model(X))
+
+
+@pytest.mark.parametrize("make", [Keras3, Keras2])
+def test_root_that_is_a_checkpoint(tmp_path, make):
+    model = trained(make)
+    prefix = save(tmp_path, net=model, optimizer=model.optimizer)
+    other = trained(make)
+    kept = [np.array(one) for one in other.optimizer.variables]
+    root = tf.train.Checkpoint(net=other, optimizer=other.optimizer)
+    plan = lr.restore_object(root, prefix).plan
+    np.testing.assert_array_equal(other(X), model(X))
+    for one, value in zip(other.optimizer.variables, kept):
+        np.testing.assert_array_equal(np.array(one), value)
+    assert "objects" in plan.models[0].matched_by
+
+
+def test_model_saved_without_a_checkpoint_around_it(tmp_path):
+    model = trained(Keras2)
+    model.save_weights(str(tmp_path / "weights"), save_format="tf")
+    other = fresh(Keras2)
+    assert lr.restore_object(other, tmp_path / "weights").check().ok
+    np.testing.assert_array_equal(other(X), model(X))
+
+
+def test_values_are_those_that_stock_tensorflow_restores(tmp_path):
+    prefix = save(tmp_path, model=trained(Keras3))
+    ours, stock = fresh(Keras3), fresh(Keras3)
+    tf.train.Checkpoint(model=stock).restore(prefix).expect_partial()
+    lr.restore_object(ours, prefix)
+    for one, other in zip(ours.weights, stock.weights):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_layers_that_only_the_optimizer_holds_are_found_there(tmp_path):
+    class Listed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [keras.layers.Dense(5), keras.layers.Dense(2)]
+
+        def call(self, inputs):
+            return self.parts[1](self.parts[0](inputs))
+
+    model = trained(Listed)
+    prefix = save(tmp_path, model=model)
+    # What is not compiled has no way to them, for TensorFlow: it restores nothing.
+    stock = fresh(Listed)
+    before = [one.numpy() for one in stock.weights]
+    tf.train.Checkpoint(model=stock).restore(prefix).expect_partial()
+    for one, value in zip(stock.weights, before):
+        np.testing.assert_array_equal(one.numpy(), value)
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(fresh(Listed), prefix)
+    assert "missing-key" in ids(caught.value.findings)
+    compiled = trained(Listed)
+    assert lr.restore_object(compiled, prefix).check().ok
+    np.testing.assert_array_equal(compiled(X), model(X))
+
+
+def test_a_model_of_other_layers_is_refused_and_untouched(tmp_path):
+    prefix = save(tmp_path, model=trained(Keras3))
+    other = Keras3(units=4)
+    other(X)
+    before = [one.numpy() for one in other.weights]
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(other, prefix)
+    assert "shape-mismatch" in ids(caught.value.findings)
+    for one, value in zip(other.weights, before):
+        np.testing.assert_array_equal(one.numpy(), value)
+
+
+def test_generators_and_metrics_that_the_checkpoint_has_are_restored(tmp_path):
+    def make():
+        return tf.train.Checkpoint(
+            w=tf.Variable([0.0]),
+            random=tf.random.Generator.from_seed(1),
+            seen=tf_keras.metrics.Mean(),
+        )
+
+    saved, root = make(), make()
+    saved.w.assign([5.0])
+    saved.random.normal([3])
+    saved.seen.update_state(7.0)
+    lr.restore_object(root, saved.save(str(tmp_path / "ckpt")))
+    assert float(root.seen.result()) == 7.0
+    np.testing.assert_array_equal(root.random.normal([2]), saved.random.normal([2]))
+
+
+def test_two_parts_that_could_be_meant_are_refused(tmp_path):
+    prefix = save(tmp_path, a=trained(Keras3), b=trained(Keras3))
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(fresh(Keras3), prefix)
+    finding = next(one for one in caught.value.findings if one.id == "ambiguous-match")
+    assert "is a in the checkpoint" in finding.message
+    assert "is b in the checkpoint" in finding.message
+    root = {"a": fresh(Keras3)}
+    waived = ["b/.*", ".*_trainable_variables.*"]
+    assert lr.restore_object(root, prefix, allow_unused=waived[:1]).check().ok
+
+
+def test_one_variable_that_is_two_here_is_refused(tmp_path):
+    shared = tf.Variable([1.0])
+    prefix = save(tmp_path, a=shared, b=shared)
+    root = tf.train.Checkpoint(a=tf.Variable([0.0]), b=tf.Variable([0.0]))
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(root, prefix)
+    assert "ambiguous-match" in ids(caught.value.findings)
+    assert (float(root.a[0]), float(root.b[0])) == (0.0, 0.0)
