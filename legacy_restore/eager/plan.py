@@ -19,14 +19,15 @@ from legacy_restore.eager.roots import (
 from legacy_restore.eager.variables import LiveVariable, live_variables, own_name
 from legacy_restore.eager.walking import walk
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.partial import ShapeWaivers, check_partial, check_weights
-from legacy_restore.mapping.vocabulary import (
+from legacy_restore.mapping.model_rules import (
     Rule,
     check_model_rules,
-    read_row_maps,
+    packs_of,
     remaps_of,
     renames_of,
 )
+from legacy_restore.mapping.partial import ShapeWaivers, check_partial, check_weights
+from legacy_restore.mapping.vocabulary import read_row_maps
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.plan import Plan
 from legacy_restore.planning.spec import ModelSpec
@@ -109,6 +110,7 @@ def plan_object(
         scope="",
         variables=(),
         rules=renames_of(own_rules),
+        packs=packs_of(own_rules),
         allow_missing=waivers.check_patterns("allow_missing", allow_missing),
         allow_unused=waivers.check_patterns("allow_unused", allow_unused),
         weights=check_weights(name, weights),

@@ -11,8 +11,8 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.eager.assigning import NewValue, assign_all
 from legacy_restore.eager.plan import ObjectPlan, plan_object
 from legacy_restore.eager.restored import RestoredObject
+from legacy_restore.mapping.model_rules import Rule
 from legacy_restore.mapping.partial import ShapeWaivers
-from legacy_restore.mapping.vocabulary import Rule
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.report.findings import Finding
 from legacy_restore.restoring.cast_findings import Casts
