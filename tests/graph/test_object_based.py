@@ -200,6 +200,18 @@ def test_the_scope_that_all_names_had_may_be_the_models(kind):
     assert_restored(name, names, model_of(kind, name, names))
 
 
+@by_namings
+def test_slots_are_not_taken_for_weights(kind):
+    # Keras 2 calls them Adam/m/hidden/kernel: all that a model holds, below a scope.
+    name = "tf2_21_keras_functional"
+    names = full_names_of(name)
+    model = model_of(kind, name, names, allow_unused=[".*hidden.*", ".*layer.*"])
+    plan = lr.plan([model])
+    assert not of_id(plan.findings, "ambiguous-match")
+    keys = {row.variable.local_name: row.key for row in plan.rows}
+    assert keys["hidden/kernel"] == "model/layer_with_weights-0/kernel" + VALUE
+
+
 def refused(model):
     """What a refused restore raises."""
     with pytest.raises(errors.RestoreError) as caught:
