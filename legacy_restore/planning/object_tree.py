@@ -2,7 +2,7 @@
 
 TensorFlow restores objects, not names: it walks from both roots at once, breadth first,
 from each object to those that it holds under the same name
-(``tensorflow/python/checkpoint/restore.py``; before 2.10
+(``tensorflow/python/checkpoint/restore.py``; in 1.15
 ``tensorflow/python/training/tracking/base.py``). The names in between need not be those
 of the keys: an object that is held under several names is found under any of them.
 
