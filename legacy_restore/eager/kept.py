@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any, List, Sequence
 
-from legacy_restore.eager.kinds import Role
+from legacy_restore.eager.kinds import Role, saves_more_than_variables
 from legacy_restore.eager.variables import LiveVariable
 from legacy_restore.eager.walking import LiveObjects
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.table import count_text
 
-_OF = {Role.SEED: "a generator of random numbers", Role.METRIC: "a metric"}
+_OF = {
+    Role.SEED: "a generator of random numbers",
+    Role.METRIC: "a metric",
+    Role.COUNTER: "a tf.train.Checkpoint, how often it was saved",
+}
 
 
 def kept_remarks(
@@ -32,6 +36,11 @@ def kept_remarks(
         )
         for one in kept
     ]
+    for one in live.objects:
+        if one.role is Role.WEIGHT and saves_more_than_variables(one.it):
+            text = f"{type(one.it).__name__} is no variable: its state is not restored"
+            subject = one.path or name
+            found.append(Finding(KINDS["state-kept"], subject, text, model=name))
     for one in live.optimizers:
         number = count_text(len(_variables_of(one.it)), "variable")
         text = f"{number} of {type(one.it).__name__}: no optimizer was asked for"

@@ -11,17 +11,21 @@ from typing import Any, List
 
 from legacy_restore.tf import tf
 
+_CHECKPOINTS = ("Checkpoint", "CheckpointV1")
+
 
 class Role(enum.Enum):
     """What a variable is there for.
 
     ``WEIGHT``: it is a part of the model. ``SEED``: the state of a generator of random
-    numbers. ``METRIC``: what a metric has counted. ``OPTIMIZER``: an optimizer's.
+    numbers. ``METRIC``: what a metric has counted. ``COUNTER``: how often a
+    ``tf.train.Checkpoint`` was saved. ``OPTIMIZER``: an optimizer's.
     """
 
     WEIGHT = "weight"
     SEED = "seed generator"
     METRIC = "metric"
+    COUNTER = "save counter"
     OPTIMIZER = "optimizer"
 
 
@@ -74,8 +78,12 @@ def is_built_by_shape(model: Any) -> bool:
     model built (``keras/src/layers/layer.py``).
     """
     kinds = type(model).__mro__
-    is_keras_3 = any(kind.__module__.split(".")[0] == "keras" for kind in kinds)
-    return not is_keras_3 or any(kind.__name__ == "Sequential" for kind in kinds)
+    return not is_keras_3(model) or any(kind.__name__ == "Sequential" for kind in kinds)
+
+
+def is_keras_3(layer: Any) -> bool:
+    """Returns whether a layer is of the package ``keras``."""
+    return any(kind.__module__.split(".")[0] == "keras" for kind in type(layer).__mro__)
 
 
 def role_of(one: Any) -> Role:
@@ -89,6 +97,21 @@ def role_of(one: Any) -> Role:
     if is_variable(getattr(one, "_state_var", None)):  # tf.random.Generator
         return Role.SEED
     return Role.WEIGHT
+
+
+def is_save_counter(holder: Any, name: str) -> bool:
+    """Returns whether what an object holds is the counter of a Checkpoint."""
+    # tf.train.Checkpoint is another class in the interface of TensorFlow 1.
+    kinds = {kind.__name__ for kind in type(holder).__mro__}
+    return name == "save_counter" and not kinds.isdisjoint(_CHECKPOINTS)
+
+
+def saves_more_than_variables(one: Any) -> bool:
+    """Returns whether an object has state of its own, as a lookup table has."""
+    return variable_of(one) is None and any(
+        getattr(type(one), name, None) is not getattr(tf.Module, name, None)
+        for name in ("_serialize_to_tensors", "_gather_saveables_for_checkpoint")
+    )
 
 
 def layer_variables(layer: Any, attribute: str) -> List[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from legacy_restore.eager.keras_2_names import with_keras_2_names
 from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.variables import LiveVariable
 from legacy_restore.eager.walking import LiveObjects
@@ -85,13 +86,19 @@ def pair_objects(
     def fits(name: str, key: str) -> bool:
         return fitting.admits(specs[name], source.entries[key])
 
-    tree = ObjectTree(live.without_optimizers(), names)
-    way = pair(tree, source.objects, required, fits)
-    if live.optimizers and not required <= set(way.keys):
-        # An optimizer of Keras 3 holds the weights that it trains: in the file they may
-        # be nowhere else.
-        whole = pair(ObjectTree(live.children, names), source.objects, required, fits)
-        way = whole if required <= set(whole.keys) else way
+    asked = (source.objects, required, fits)
+    way = pair(ObjectTree(live.without_optimizers(), names), *asked)
+    # An optimizer of Keras 3 holds the weights that it trains: in the file they may be
+    # nowhere else. And what Keras 2 saved has other names.
+    for children, more in (
+        (live.children, "through optimizers"),
+        (with_keras_2_names(live), "as Keras 2 calls them"),
+    ):
+        if required <= set(way.keys):
+            break
+        other = pair(ObjectTree(children, names), *asked)
+        if required <= set(other.keys):
+            way = dataclasses.replace(other, label=f"{other.label}, {more}")
     return Paired(
         keys=dict(way.keys),
         label=way.label,

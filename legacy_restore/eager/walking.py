@@ -31,6 +31,7 @@ from legacy_restore import errors
 from legacy_restore.eager.kinds import (
     Role,
     is_layer,
+    is_save_counter,
     layer_variables,
     role_of,
     variable_of,
@@ -113,7 +114,7 @@ class _Walk:
         self._waiting[Role.WEIGHT].append(self._add(root, "", Role.WEIGHT, None))
         # Weights first: what metrics and optimizers hold may be weights too, and layers
         # of Keras 2 count the state of metrics among their own.
-        for role in (Role.WEIGHT, Role.SEED, Role.METRIC):
+        for role in (Role.WEIGHT, Role.SEED, Role.METRIC, Role.COUNTER):
             self._visit_all(role)
         self._add_unseen()
         self._visit_all(Role.OPTIMIZER)
@@ -129,6 +130,7 @@ class _Walk:
             number = self._numbers.get(id(child))
             if number is None:
                 role = role_of(child) if one.role is Role.WEIGHT else one.role
+                role = Role.COUNTER if is_save_counter(one.it, name) else role
                 path = f"{one.path}/{name}" if one.path else name
                 found = self._add(child, path, role, holder)
                 self._waiting[role].append(found)

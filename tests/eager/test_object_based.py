@@ -7,10 +7,12 @@ import tensorflow as tf
 
 import legacy_restore as lr
 from legacy_restore import errors
-from tests.eager.helpers import ids, numbers
+from tests.eager.helpers import ids, numbers, write
+from tests.samples import sample
 
 tf_keras = pytest.importorskip("tf_keras")
 
+CONFIGURATIONS = [".*OBJECT_CONFIG_JSON"]
 X = numbers([6, 5], 99)
 Y = numbers([6, 2], 98)
 
@@ -178,3 +180,82 @@ def test_one_variable_that_is_two_here_is_refused(tmp_path):
         lr.restore_object(root, prefix)
     assert "ambiguous-match" in ids(caught.value.findings)
     assert (float(root.a[0]), float(root.b[0])) == (0.0, 0.0)
+
+
+def layers_of(library):
+    return [
+        library.Input([3, 4]),
+        library.layers.LSTM(5),
+        library.layers.Dropout(0.2),
+        library.layers.BatchNormalization(),
+        library.layers.Dense(5),
+        library.layers.Dense(5),
+    ]
+
+
+def sequential(library):
+    return library.Sequential(layers_of(library))
+
+
+def functional(library):
+    inputs, *layers = layers_of(library)
+    outputs = inputs
+    for layer in layers:
+        outputs = layer(outputs)
+    return library.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+def test_what_keras_2_saved_goes_into_the_same_model_of_keras_3(tmp_path, make):
+    inputs = numbers([6, 3, 4], 5)
+    model = make(tf_keras)
+    model.compile("adam", "mse")
+    model.fit(inputs, numbers([6, 5], 6), verbose=0)
+    model.save_weights(str(tmp_path / "weights"), save_format="tf")
+    other = make(keras)
+    restored = lr.restore_object(other, tmp_path / "weights")
+    assert restored.check().ok
+    np.testing.assert_allclose(other(inputs), model(inputs), atol=1e-5)
+    # Stock TensorFlow restores nothing.
+    stock = make(keras)
+    before = [one.numpy() for one in stock.weights]
+    tf.train.Checkpoint(stock).restore(str(tmp_path / "weights")).expect_partial()
+    for one, value in zip(stock.weights, before):
+        np.testing.assert_array_equal(one.numpy(), value)
+
+
+def test_keras_2_sample_in_keras_3():
+    prefix = sample("keras_object_based")
+    model = keras.Sequential(
+        [
+            keras.Input([784]),
+            keras.layers.Dense(512, activation="relu"),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    restored = lr.restore_object(model, prefix, allow_unused=CONFIGURATIONS)
+    assert restored.check().ok
+    assert restored.plan.coverage.restored_variables == 4
+    with lr.open_checkpoint(prefix) as stored:
+        values = [
+            stored[f"layer_with_weights-{place}/{name}/.ATTRIBUTES/VARIABLE_VALUE"]
+            for place in (0, 1)
+            for name in ("kernel", "bias")
+        ]
+    inputs = numbers([3, 784], 1)
+    hidden = np.maximum(inputs @ values[0] + values[1], 0)
+    expected = tf.nn.softmax(hidden @ values[2] + values[3])
+    np.testing.assert_allclose(model(inputs), expected, atol=1e-5)
+
+
+def test_the_save_counter_and_tables_are_no_weights(tmp_path):
+    table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1)
+    root = tf.train.Checkpoint(w=tf.Variable([0.0], name="w"), table=table)
+    root.save(str(tmp_path / "ckpt"))
+    prefix = write(tmp_path / "a", {"w": np.ones([1], "f4")})
+    plan = lr.restore_object(root, prefix).plan
+    assert [(one.id, one.subject) for one in plan.findings] == [
+        ("state-kept", "save_counter"),
+        ("state-kept", "table"),
+    ]
