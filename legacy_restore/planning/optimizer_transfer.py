@@ -305,7 +305,7 @@ def _powers(
 
 def _tell_conversion(rule: StateRule, subject: str, findings: List[Finding]) -> None:
     changed = [
-        f"{role} = {value.scale:.8g} * {value.role} + {value.offset:.8g}"
+        f"{role} = {value}"
         for role, value in rule.values.items()
         if value.role is not None and not value.is_copy
     ]

@@ -1,6 +1,8 @@
 """Trainings that go on with another library's optimizer, as if they had not stopped."""
 
 import dataclasses
+import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from legacy_restore.planning.optimizer_transfer import find_optimizers, plan_tra
 from tests.eager.training import (
     LIBRARIES,
     WEIGHTS,
+    Saved,
     Training,
     eagerly,
     train_eagerly,
@@ -20,7 +23,7 @@ from tests.eager.training import (
 )
 
 STEPS = 5
-# Rounding alone: losses are about 1, in single precision.
+# Rounding alone: losses are between 0.1 and 10, in single precision.
 TOLERANCE = 1e-6
 
 CASES = {
@@ -88,6 +91,11 @@ def pairs():
                 if case in _ONLY_KERAS and Library.V1 in (source, target):
                     continue
                 yield case, source, target
+
+
+def difference_of(losses, expected):
+    """The largest difference; of losses above 1, in parts of them."""
+    return float((np.abs(losses - expected) / np.maximum(expected, 1)).max())
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +186,7 @@ def test_losses_are_those_of_the_run_that_never_stopped(
         assert "square root" in transfer.rule.problems[0]
         return
     assert transfer.ok, transfer.findings
-    difference = float(np.abs(losses - trained.losses).max())
+    difference = difference_of(losses, trained.losses)
     record_property("difference", difference)
     print(f"{case} | {source.value} | {target.value} | {difference:.2g}")
     assert difference < TOLERANCE
@@ -192,7 +200,7 @@ def test_slots_of_ref_variables_are_the_same(saved):
         with eagerly():
             transfer, losses = go_on(trained, target, "adam")
         assert transfer.ok
-        assert np.abs(losses - trained.losses).max() < TOLERANCE
+        assert difference_of(losses, trained.losses) < TOLERANCE
 
 
 # What is wrong without being seen elsewhere: it has to be seen here.
@@ -249,7 +257,7 @@ def test_a_wrong_value_is_seen_in_the_losses(saved, case, source, target, change
         stated = stated_of(case, source)
         transfer, losses = go_on(trained, target, case, stated, change)
     assert transfer.ok
-    assert np.abs(losses - trained.losses).max() > 100 * TOLERANCE
+    assert difference_of(losses, trained.losses) > 100 * TOLERANCE
 
 
 # What no checkpoint stores.
@@ -297,7 +305,7 @@ def test_a_stored_learning_rate_becomes_the_optimizers(saved):
         transfer, losses = go_on(trained, Library.KERAS_3, "adam", learning_rate=3.0)
     assert transfer.ok
     assert list(transfer.hyperparameter_keys) == ["learning_rate"]
-    assert np.abs(losses - trained.losses).max() < TOLERANCE
+    assert difference_of(losses, trained.losses) < TOLERANCE
 
 
 @pytest.mark.skipif(Library.KERAS_3 not in LIBRARIES, reason="needs Keras 3")
@@ -356,3 +364,34 @@ def test_a_step_counter_that_disagrees_is_refused(tmp_path):
     assert fault.id == "optimizer-step"
     assert "global_step says 6" in fault.message
     assert "beta1_power says 5" in fault.message
+
+
+# What genuine TensorFlow 1.15.5 saved, and the losses with which it went on.
+
+TRAININGS = pathlib.Path(__file__).parents[1] / "golden" / "trainings" / "tf1_15"
+
+
+def golden_training(name):
+    folder = TRAININGS / name
+    told = json.loads((folder / "losses.json").read_text())
+    weights = [np.array(one, np.float32) for one in told["weights"]]
+    return Saved(str(folder / told["prefix"]), weights, np.array(told["losses"]))
+
+
+@pytest.mark.parametrize("target", LIBRARIES)
+@pytest.mark.parametrize("name", sorted(one.name for one in TRAININGS.iterdir()))
+def test_a_training_of_tensorflow_1_goes_on(name, target):
+    case, _, kind = name.partition("_")
+    source = Library.V1 if kind == "graph" else Library.LEGACY_KERAS
+    different = {"beta": 0.0} if case == "ftrl" else {}
+    trained = golden_training(name)
+    with eagerly():
+        transfer, losses = go_on(
+            trained, target, case, stated_of(case, source), **different
+        )
+    assert transfer.ok == has_rule(case, source, target)
+    if transfer.ok:
+        difference = difference_of(losses, trained.losses)
+        print(f"1.15.5 {name} | {target.value} | {difference:.2g}")
+        # Other releases sum up matrix products in another order.
+        assert difference < 2 * TOLERANCE

@@ -176,5 +176,7 @@ def test_a_value_keeps_its_dtype_and_is_rounded_once(dtype):
     assert made.dtype == dtype
     expected = (value.astype(np.float64) * -0.05).astype(dtype)
     np.testing.assert_array_equal(made, expected)
+    shifted = ValueRule("accumulator", offset=0.25).apply(np.array([0.5, 4.0], dtype))
+    np.testing.assert_array_equal(shifted, np.array([0.75, 4.25], dtype))
     np.testing.assert_array_equal(ValueRule(None).apply(value), np.zeros(3, dtype))
     assert ValueRule("m").apply(value) is value

@@ -79,6 +79,11 @@ class ValueRule:
         """Whether the value is taken as it is."""
         return self.role is not None and self.scale == 1.0 and self.offset == 0.0
 
+    def __str__(self) -> str:
+        factor = "" if self.scale == 1 else f"{self.scale:.8g} * "
+        term = "" if self.offset == 0 else f" {self.offset:+.8g}"
+        return "0" if self.role is None else f"{factor}{self.role}{term}"
+
     def apply(self, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Returns the value of the other optimizer, in the dtype that it had.
 
