@@ -265,7 +265,7 @@ def _step(
     subject: str,
     findings: List[Finding],
 ) -> StepCount:
-    evidence = [counted(key, int(values[key])) for key in stored.step_keys]
+    evidence = [counted(key, values[key].item()) for key in stored.step_keys]
     for name, key in stored.power_keys:
         beta = target.number(name)
         if beta is not None:

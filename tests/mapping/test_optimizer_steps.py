@@ -70,8 +70,10 @@ def test_beta_of_zero_tells_nothing():
     assert power_after(3, 0.0, FLOAT) == 0
 
 
-def test_a_counter_below_zero_tells_nothing():
-    assert agreed([counted("step", -1)]).problem == "step is -1"
+@pytest.mark.parametrize("value", [-1, 1.5, float("nan"), float("inf")])
+def test_a_counter_that_counts_nothing_is_refused(value):
+    assert agreed([counted("step", value)]).problem.endswith("no number of steps")
+    assert counted("step", 7.0) == Evidence("step", 7, 7)
 
 
 @pytest.mark.parametrize(

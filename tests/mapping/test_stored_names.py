@@ -96,5 +96,11 @@ def test_a_graph_of_keras_has_its_own_names():
     assert set(one.hyperparameter_keys) == {"beta_1", "learning_rate"}
 
 
+def test_texts_are_neither_powers_nor_steps():
+    one = only("w", "w/Adam", "w/Adam_1", ("beta1_power", [], "string"),
+               ("global_step", [], "string"), "beta2_power")  # fmt: skip
+    assert (one.power_keys, one.step_keys) == ((), ())
+
+
 def test_weights_alone_have_no_optimizer():
     assert found("w", "b", ("global_step", [], "int64")).optimizers == ()

@@ -61,11 +61,11 @@ class StepCount:
     problem: Optional[str] = None
 
 
-def counted(key: str, value: int) -> Evidence:
-    """Returns what a step counter tells."""
-    if value < 0:
-        return Evidence(key, 0, None, f"is {value}")
-    return Evidence(key, value, value)
+def counted(key: str, value: float) -> Evidence:
+    """Returns what a step counter tells; some count in floating point."""
+    if value < 0 or value != value or math.isinf(value) or value != int(value):
+        return Evidence(key, 0, None, f"is {value:.6g}, no number of steps")
+    return Evidence(key, int(value), int(value))
 
 
 def of_power(key: str, power: np.ndarray[Any, Any], beta: float) -> Evidence:

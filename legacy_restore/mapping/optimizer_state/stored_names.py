@@ -89,12 +89,13 @@ def optimizers_by_name(entries: Iterable[TensorEntry]) -> FoundOptimizers:
             of_keras.setdefault(slot.optimizer, []).append(slot)
         else:
             unknown.add(str(one.optimizer))
-    powers = _powers(classes)
+    powers = _powers(by_key)
     steps = tuple(
         sorted(
             key
             for key, one in classes.items()
             if one.tensor_class is TensorClass.STEP
+            and by_key[key].dtype != "string"
             and key.rpartition("/")[2].startswith("global_step")
         )
     )
@@ -121,11 +122,12 @@ def _keras_slot(key: str, by_key: Mapping[str, TensorEntry]) -> Optional[_Slot]:
     return None
 
 
-def _powers(classes: Mapping[str, object]) -> Tuple[Tuple[str, str], ...]:
+def _powers(by_key: Mapping[str, TensorEntry]) -> Tuple[Tuple[str, str], ...]:
     found = []
-    for key in sorted(classes):
+    for key, entry in sorted(by_key.items()):
         match = _POWER.fullmatch(key.rpartition("/")[2])
-        if match is not None:
+        is_number = entry.shape == () and entry.dtype.startswith("float")
+        if match is not None and is_number:
             found.append((f"beta_{match['which']}", key))
     return tuple(found)
 
@@ -176,7 +178,9 @@ def _of_keras(
     scalars = {
         name: f"{path}/{name}"
         for name in _HYPERPARAMETERS + _COUNTERS
-        if f"{path}/{name}" in by_key and by_key[f"{path}/{name}"].shape == ()
+        if f"{path}/{name}" in by_key
+        and by_key[f"{path}/{name}"].shape == ()
+        and by_key[f"{path}/{name}"].dtype != "string"
     }
     return StoredOptimizer(
         path,

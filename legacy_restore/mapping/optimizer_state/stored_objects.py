@@ -32,6 +32,7 @@ from legacy_restore.mapping.optimizer_state.stored import (
     StoredOptimizer,
 )
 from legacy_restore.mapping.optimizers import optimizer_of_slot
+from legacy_restore.mapping.tensor_class import INTEGERS
 
 _HYPERPARAMETERS = frozenset(
     [
@@ -140,7 +141,7 @@ class _Search:
         for name, node in children.items():
             key = self._key_of.get(node)
             entry = None if key is None else self._entries.get(key)
-            if entry is not None and entry.shape == ():
+            if entry is not None and entry.shape == () and _is_number(entry):
                 found[name.lstrip("_")] = entry.key
         return found
 
@@ -159,6 +160,8 @@ class _Search:
             variable = self._key_of.get(slot.original)
             if key is None or variable is None:
                 problems.append(f"a slot {slot.name} of which the value is not stored")
+            elif not self._shapes_agree(variable, key):
+                problems.append(f"{key}: not of the shape of its variable")
             else:
                 slots.setdefault(variable, {})[role_of[slot.name]] = key
         scalars = self._scalars(children)
@@ -265,6 +268,10 @@ class _Search:
     def _shapes_agree(self, weight: str, slot: str) -> bool:
         one, other = self._entries.get(weight), self._entries.get(slot)
         return one is not None and other is not None and one.shape == other.shape
+
+
+def _is_number(entry: TensorEntry) -> bool:
+    return entry.dtype in INTEGERS or entry.dtype.startswith("float")
 
 
 def _varying(
