@@ -14,6 +14,8 @@ VERSION = re.search(
 
 ML_DTYPES = ["ml_dtypes>=0.5.1; python_version >= '3.10'"]
 SNAPPY = ["cramjam>=2.8"]
+# TensorFlow 1.15 brings one; its Keras reads no files with the releases since 3.0.
+H5PY = ["h5py>=2.10,<3; python_version < '3.8'", "h5py>=3.1; python_version >= '3.8'"]
 EXAMPLE = ["scikit-learn>=1.0"]
 # People bring their own TensorFlow: 1.15, tensorflow-cpu, tensorflow-gpu. So it is an
 # extra, and installing this package never changes the one that is there.
@@ -48,8 +50,9 @@ setup(
         "tensorflow": TENSORFLOW,
         "ml_dtypes": ML_DTYPES,
         "snappy": SNAPPY,
+        "h5py": H5PY,
         "example": EXAMPLE,
-        "test": [*TEST, *ML_DTYPES, *SNAPPY],
+        "test": [*TEST, *ML_DTYPES, *SNAPPY, *H5PY],
         "lint": ["ruff==0.17.5", "mypy==2.4.1"],
     },
     entry_points={"console_scripts": ["legacy-restore=legacy_restore.cli.main:main"]},

@@ -11,6 +11,7 @@ Every entry point of the toolkit resolves locations here, and only here:
   else the highest step;
 - ``directory@1000``: the prefix in it that ends in ``-1000``;
 - a state file;
+- a file that Keras saved, ``weights.h5`` or ``model.keras``;
 - a SavedModel directory, or the ``saved_model.pb`` in it: its ``variables/variables``.
 
 What exists literally wins; only then is the last ``@`` split off. There is always a
@@ -37,6 +38,7 @@ from legacy_restore.checkpoint.directory_location import (
 from legacy_restore.checkpoint.faults import unsupported
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.formats import open_reader
+from legacy_restore.checkpoint.keras_files import keras_format_of
 from legacy_restore.checkpoint.lookalikes import recognize
 from legacy_restore.checkpoint.resolved import Location, ambiguous, resolved
 from legacy_restore.checkpoint.state_file import is_state_file
@@ -124,6 +126,8 @@ def _of_file(given: str) -> Location:
             return Location(given, given)
         why = "it is a file of it"
         return Location(given, shards.pattern, (resolved(given, shards.pattern, why),))
+    if keras_format_of(given) is not None:
+        return Location(given, given)
     if is_state_file(given):  # Last, as it reads all of a file.
         return of_state_file(given, given)
     if prefix_of_file is not None:

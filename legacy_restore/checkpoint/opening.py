@@ -23,15 +23,16 @@ _DELETED = "it was deleted while it was opened"
 def open_checkpoint(location: LocationLike) -> Checkpoint:
     """Opens a checkpoint for reading, without TensorFlow.
 
-    The formats V1 and V2 are read. What lists the tensors is read and verified at once,
-    tensors when they are asked for. What is open stays readable, even if a training job
-    deletes or overwrites the files. When the newest checkpoint of a directory is
-    deleted while it is opened, the one that is the newest then is taken, and
-    ``findings`` say so.
+    The formats V1 and V2 are read, and files of Keras. What lists the tensors is read
+    and verified at once, tensors when they are asked for. What is open stays readable,
+    even if a training job deletes or overwrites the files. When the newest checkpoint
+    of a directory is deleted while it is opened, the one that is the newest then is
+    taken, and ``findings`` say so.
 
     Args:
       location: A prefix, any file of the checkpoint, a pattern of its shards, a
-        directory, ``dir@latest``, ``dir@12000``, a state file, or a SavedModel
+        directory, ``dir@latest``, ``dir@12000``, a state file, a file that Keras saved
+        (``.h5``, ``.keras``; by content, with the extra ``h5py``), or a SavedModel
         directory.
 
     Returns:

@@ -31,6 +31,8 @@ class TensorEntry:
       slices: The parts of a partitioned tensor, else empty.
       crc32c: Masked CRC32C as stored, or None for a partitioned tensor, whose slices
         have one each, and for every tensor of the format V1, which has none.
+      holder: What the file itself says keeps it, ``"optimizer"`` or ``"metrics"``; None
+        where it says nothing, as all but files of Keras.
     """
 
     key: str
@@ -40,6 +42,7 @@ class TensorEntry:
     shard: Optional[int]
     slices: Tuple[TensorSlice, ...]
     crc32c: Optional[int]
+    holder: Optional[str] = None
 
     @property
     def num_elements(self) -> int:

@@ -17,6 +17,7 @@ from legacy_restore.checkpoint import bundle_verifying
 from legacy_restore.checkpoint.bundle import Bundle
 from legacy_restore.checkpoint.directory import list_candidates
 from legacy_restore.checkpoint.index_survey import IndexSurvey, survey_index
+from legacy_restore.checkpoint.keras_files import keras_format_of
 from legacy_restore.checkpoint.location import LocationLike, resolve_location
 from legacy_restore.checkpoint.opening import open_located
 from legacy_restore.checkpoint.reader import TensorReader
@@ -131,6 +132,9 @@ def _examine_refused(
 ) -> Examined:
     """Verifies what can be made out of a checkpoint that is not opened."""
     if not os.path.isfile(location.prefix + ".index"):
+        keras = keras_format_of(location.prefix)
+        if keras is not None:
+            return Examined(_report(location, keras, (), refusal.findings))
         return _examine_refused_v1(location, refusal, stack)
     try:
         survey = survey_index(location.prefix)

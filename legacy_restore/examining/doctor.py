@@ -89,7 +89,8 @@ def diagnose(path: LocationLike, *, read: str = "index") -> Diagnosis:
         more = Finding(KINDS["not-looked-at"], given, message, hint="name a directory")
         seen.findings.append(more)
     seen.findings.extend(leftover_findings(walked.leftovers))
-    if not seen.checkpoints and not seen.graphs:
+    is_of_keras = any(one.id == "keras-file" for one in seen.findings)
+    if not (seen.checkpoints or seen.graphs or is_of_keras):
         message = "no checkpoint and no saved graph is here"
         seen.findings.append(Finding(KINDS["location-not-found"], given, message))
     return _with_commands(given, read, walked, seen)

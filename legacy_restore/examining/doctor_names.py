@@ -14,6 +14,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from legacy_restore.checkpoint.data_files import lookalike_at
 from legacy_restore.checkpoint.directory import Candidate, candidates_among
 from legacy_restore.checkpoint.graph_files import META_SUFFIX, graph_without_tensors
+from legacy_restore.checkpoint.keras_files import keras_format_of
 from legacy_restore.checkpoint.lookalikes import Lookalike
 from legacy_restore.checkpoint.state_file import is_state_file
 from legacy_restore.checkpoint.v1_files import shard_set_of_pattern, stem_of
@@ -82,6 +83,7 @@ class Sorted:
       leftovers: Files that a save which did not end left behind, or macOS.
       archives: Archives, of which nobody knows what is in them.
       suspects: What is called like a checkpoint and is none.
+      keras: Files in which Keras saved weights, by their content.
       others: Files of other libraries.
     """
 
@@ -96,6 +98,7 @@ class Sorted:
     leftovers: Tuple[str, ...]
     archives: Tuple[Suspect, ...]
     suspects: Tuple[Suspect, ...]
+    keras: Tuple[str, ...]
     others: Tuple[str, ...]
 
     def prefixes(self) -> List[str]:
@@ -119,6 +122,8 @@ def sort_names(directory: str, given: Sequence[str]) -> Sorted:
     def paths(chosen: Sequence[str]) -> Tuple[str, ...]:
         return tuple(os.path.join(directory, name) for name in chosen)
 
+    keras = [one for one in rest if _is_of_keras(directory, one)]
+    rest = [name for name in rest if name not in set(keras)]
     archives = [one for one in rest if _ARCHIVE.fullmatch(one)]
     other_libraries = [one for one in rest if _OTHER_LIBRARY.fullmatch(one)]
     text = [one for one in rest if _is_text_graph(directory, one)]
@@ -144,8 +149,18 @@ def sort_names(directory: str, given: Sequence[str]) -> Sorted:
         leftovers=paths(junk),
         archives=tuple(Suspect(one, lookalike_at(one)) for one in paths(archives)),
         suspects=odd.suspects,
+        keras=paths(keras),
         others=paths(other_libraries),
     )
+
+
+def _is_of_keras(directory: str, name: str) -> bool:
+    if not _OTHER_LIBRARY.fullmatch(name):
+        if _DATA.fullmatch(name) or _KNOWN_SUFFIX.fullmatch(name):
+            return False
+        if not _LIKE_CHECKPOINT.fullmatch(name):
+            return False
+    return keras_format_of(os.path.join(directory, name)) is not None
 
 
 def _v1_paths(candidates: Sequence[Candidate]) -> List[str]:

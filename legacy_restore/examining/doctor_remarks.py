@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from typing import Dict, List, Mapping, Sequence, Set
 
 from legacy_restore.checkpoint.data_files import lookalike_at
+from legacy_restore.checkpoint.keras_files import keras_format_of
 from legacy_restore.checkpoint.v1_files import shard_set_of_pattern
 from legacy_restore.examining.doctor_names import Sorted, Suspect
 from legacy_restore.report.findings import KINDS, Finding
@@ -136,9 +138,14 @@ def _shard_findings(names: Sorted) -> List[Finding]:
 
 
 def _other_findings(names: Sorted) -> List[Finding]:
-    if not names.others:
-        return []
-    listed = cut_names([os.path.basename(one) for one in names.others])
-    where = names.directory or os.curdir
-    message = f"{listed}: {_NOT_READ}"
-    return [Finding(KINDS["other-library"], where, message)]
+    found: List[Finding] = []
+    for path in names.keras:
+        message = f"format {keras_format_of(path)}"
+        hint = f"legacy-restore inspect {shlex.quote(path)}"
+        found.append(Finding(KINDS["keras-file"], path, message, hint=hint))
+    if names.others:
+        listed = cut_names([os.path.basename(one) for one in names.others])
+        where = names.directory or os.curdir
+        message = f"{listed}: {_NOT_READ}"
+        found.append(Finding(KINDS["other-library"], where, message))
+    return found

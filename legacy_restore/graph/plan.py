@@ -28,7 +28,7 @@ from legacy_restore.planning.shared import Shared, Sharing, check_shared, with_s
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import refusal_text
-from legacy_restore.restoring.opened import Opened, open_for_plan
+from legacy_restore.restoring.opened import Opened, open_for_graph
 from legacy_restore.tf import tf
 
 _log = logging.getLogger("legacy_restore")
@@ -91,7 +91,7 @@ def plan(
         if location is None:
             continue
         try:
-            opened[model.name] = open_for_plan(location)
+            opened[model.name] = open_for_graph(location)
         except (errors.CheckpointError, errors.MissingDependencyError) as error:
             findings[model.name] = input_findings(model.name, location, error)
     graph = tf.Graph()

@@ -79,6 +79,20 @@ def _classify(entry: TensorEntry, by_key: Mapping[str, TensorEntry]) -> Classifi
         if is_slot:
             slot = rest.rpartition("/")[2]
             return Classified(TensorClass.SLOT, f"{slot} of {owner}")
+    found = _classify_name(entry, name, by_key)
+    if entry.holder is None or found.tensor_class.is_training_state:
+        return found
+    reason = f"in the {entry.holder} of the file"
+    if entry.shape != ():
+        return Classified(TensorClass.SLOT, reason)
+    is_counter = entry.dtype in INTEGERS
+    kind = TensorClass.STEP if is_counter else TensorClass.HYPERPARAMETER
+    return Classified(kind, reason)
+
+
+def _classify_name(
+    entry: TensorEntry, name: str, by_key: Mapping[str, TensorEntry]
+) -> Classified:
     return (
         _of_object_graph(entry)
         or _scalar(entry, name)

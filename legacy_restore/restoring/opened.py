@@ -8,7 +8,9 @@ from typing import Dict, Iterable, Mapping, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import Checkpoint, open_checkpoint
+from legacy_restore.checkpoint.faults import unsupported
 from legacy_restore.checkpoint.files import FileIdentity, absolute_path, identity_of
+from legacy_restore.checkpoint.keras_files import HDF5, KERAS
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.checkpoint.objects import ObjectGraph
 from legacy_restore.planning.spec import Source
@@ -63,6 +65,23 @@ def open_for_plan(location: LocationLike) -> Opened:
     return Opened(
         source, checkpoint, prefix, paths, file_stamps([*paths, prefix + ".index"])
     )
+
+
+def open_for_graph(location: LocationLike) -> Opened:
+    """Opens a checkpoint that operations of a graph are going to read.
+
+    Raises:
+      CheckpointError: There is none, it cannot be read, or TensorFlow cannot read it.
+      MissingDependencyError: It takes an optional package to read it.
+    """
+    opened = open_for_plan(location)
+    if opened.checkpoint.format in (HDF5, KERAS):
+        raise unsupported(
+            opened.checkpoint.prefix,
+            "TensorFlow restores graphs from checkpoints, not from files of Keras",
+            "write_checkpoint(prefix, open_checkpoint(file)), and name the prefix",
+        )
+    return opened
 
 
 def _objects_of(checkpoint: Checkpoint) -> Optional[ObjectGraph]:

@@ -154,6 +154,8 @@ def test_file_that_is_something_else_is_no_checkpoint(other, tmp_path):
     data, what, hint = other
     if "state file" in what:
         pytest.skip("it names a checkpoint")
+    if "HDF5" in what:
+        pytest.skip("it is read, if it is not damaged")
     write(tmp_path / "model.ckpt", data)
     with pytest.raises(errors.UnsupportedCheckpointError) as caught:
         open_checkpoint(tmp_path / "model.ckpt")

@@ -427,11 +427,12 @@ def test_tensorflow_takes_just_these_for_patterns(tmp_path, name):
 def test_archives_and_files_of_other_libraries(tmp_path):
     shutil.make_archive(str(tmp_path / "model"), "zip", str(golden.FOLDER / "tf1_0_v1"))
     builders.write(tmp_path / "weights.h5", b"\x89HDF\r\n\x1a\n")
+    builders.write(tmp_path / "model.keras", b"something else")
     builders.write(tmp_path / "model.tar.gz", LFS)
     found = diagnosed(tmp_path)
     assert ids_of(found.findings) == [
         "archive-not-unpacked",
-        "location-not-found",
+        "keras-file",
         "not-a-checkpoint",
         "other-library",
     ]
