@@ -200,7 +200,6 @@ def test_the_scope_that_all_names_had_may_be_the_models(kind):
     assert_restored(name, names, model_of(kind, name, names))
 
 
-@by_namings
 def test_slots_are_not_taken_for_weights(kind):
     # Keras 2 calls them Adam/m/hidden/kernel: all that a model holds, below a scope.
     name = "tf2_21_keras_functional"

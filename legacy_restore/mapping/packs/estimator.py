@@ -80,7 +80,9 @@ ESTIMATOR_SCOPES = RulePack(
     rename=in_turn(
         rename_slots_of_parts,
         substitutions(
-            (r"linear/linear_model/([^/]+)", r"\1"), (r"(?:dnn|linear)/([^/]+)", r"\1")
+            (r"linear/linear_model/([^/]+)", r"\1"),
+            # Both parts of contrib.learn's keep one, which would meet.
+            (r"(?:dnn|linear)/(?!learning_rate)([^/]+)", r"\1"),
         ),
     ),
 )

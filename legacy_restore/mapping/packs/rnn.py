@@ -224,6 +224,7 @@ _rename_to_1_2 = in_turn(
         ("lstm_block_wrapper/weights", "lstm_fused_cell/kernel"),
         ("lstm_block_wrapper/biases", "lstm_fused_cell/bias"),
         (r"lstm_block_wrapper/(w_[fio]_diag)", r"lstm_fused_cell/\1"),
+        (r"GRUBlockCell/(w_ru|b_ru|w_c|b_c)", r"gru_cell/\1"),
         ("nas_rnn/recurrent_weights", "nas_cell/recurrent_kernel"),
         ("nas_rnn/weights", "nas_cell/kernel"),
         (r"nas_rnn/(bias|projection_weights)", r"nas_cell/\1"),
@@ -281,6 +282,7 @@ RNN_1_2 = RulePack(
         NameChange(
             "LSTMBlockFusedCell", "lstm_block_wrapper/weights", "lstm_fused_cell/kernel"
         ),
+        NameChange("GRUBlockCell", "rnn/GRUBlockCell/w_ru", "rnn/gru_cell/w_ru"),
         NameChange("NASCell", "rnn/nas_rnn/weights", "rnn/nas_cell/kernel"),
         *seq2seq.CHANGES_1_2,
     ),
