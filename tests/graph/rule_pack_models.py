@@ -239,3 +239,73 @@ def _decode(steps, states, hidden):
         with v1.variable_scope("AttnOutputProjection"):
             outputs.append(_linear([out, attended], 8))
     return outputs
+
+
+def build_dense():
+    """A dense layer, and a variable beside it (``tower``, ``module``, ``model``)."""
+    rows = v1.placeholder(tf.float32, [4, 3], "rows")
+    with v1.variable_scope("dense"):
+        output = _linear([rows], 2)
+    with v1.variable_scope("head"):
+        output += v1.get_variable("shift", [2])
+    return {"inputs": {"rows": rows}, "outputs": {"output": output}}
+
+
+def build_default_numbers():
+    """Variables without names, the first of their graph."""
+    rows = v1.placeholder(tf.float32, [4, 3], "rows")
+    first, second = v1.Variable(tf.zeros([3, 4])), v1.Variable(tf.zeros([4]))
+    v1.Variable(0, trainable=False)
+    last = v1.Variable(tf.zeros([4, 2]))
+    output = tf.matmul(tf.matmul(rows, first) + second, last)
+    return {"inputs": {"rows": rows}, "outputs": {"output": output}}
+
+
+def _batch_norm(scope, inputs):
+    with v1.variable_scope(scope):
+        gamma, beta, mean, variance = [
+            v1.get_variable(name, [inputs.shape[-1]])
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        ]
+    return tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, 1e-3)
+
+
+def build_batch_norms():
+    """Batch normalisation under TensorFlow's names for its variables."""
+    rows = v1.placeholder(tf.float32, [4, 3], "rows")
+    outputs = {}
+    for library in ("tensorpack", "keras1", "caffe"):
+        with v1.variable_scope(library):
+            outputs[library] = _batch_norm("bn", rows)
+    return {"inputs": {"rows": rows}, "outputs": outputs}
+
+
+def _conv(scope, images, kernel="kernel", bias="bias"):
+    with v1.variable_scope(scope):
+        filters = v1.get_variable(kernel, [3, 3, images.shape[3], 2])
+        product = tf.nn.conv2d(images, filters, [1, 1, 1, 1], "SAME")
+        return tf.nn.relu(product + v1.get_variable(bias, [2]))
+
+
+def build_layers():
+    """The model of ``slim`` and ``layers``, under the names of tf.layers."""
+    images = v1.placeholder(tf.float32, [2, 5, 5, 3], "images")
+    net = _batch_norm("batch_normalization", _conv("conv2d", images))
+    net = _conv("conv2d_1", net)
+    with v1.variable_scope("separable_conv2d"):
+        depth = v1.get_variable("depthwise_kernel", [3, 3, 2, 1])
+        point = v1.get_variable("pointwise_kernel", [1, 1, 2, 3])
+        net = tf.nn.separable_conv2d(net, depth, point, [1, 1, 1, 1], "SAME")
+        net = tf.nn.relu(net + v1.get_variable("bias", [3]))
+    with v1.variable_scope("dense"):
+        net = tf.nn.relu(_linear([tf.reduce_mean(net, [1, 2])], 2))
+    return {"inputs": {"images": images}, "outputs": {"output": net}}
+
+
+def build_layers_named():
+    """The model of ``slim_named`` and ``layers_named``, under names of tf.layers."""
+    images = v1.placeholder(tf.float32, [2, 5, 5, 3], "images")
+    net = _batch_norm("bn1", _conv("conv1", images))
+    with v1.variable_scope("fc1"):
+        net = tf.nn.relu(_linear([tf.reduce_mean(net, [1, 2])], 2))
+    return {"inputs": {"images": images}, "outputs": {"output": net}}
