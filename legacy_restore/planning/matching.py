@@ -7,6 +7,7 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore.mapping import waivers
 from legacy_restore.mapping.rules import rename_keys
+from legacy_restore.mapping.tensor_class import TensorClass
 from legacy_restore.planning import candidates as candidates_lib
 from legacy_restore.planning import own_table
 from legacy_restore.planning.averaged import (
@@ -88,7 +89,7 @@ def match_by_names(model: ModelSpec, source: Source, names: Names) -> Match:
             model, wanted, view.renamed, view.entries, len(required)
         )
     own = own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries)
-    candidates = [*own, *candidates]
+    candidates = [*own, *_no_slots(candidates, source, view)]
     full = _explaining(model, wanted, view, candidates, fitting)
     if own and full and full[0] is own[0] and _is_largest(own[0], full):
         full = own
@@ -123,6 +124,24 @@ def match_by_names(model: ModelSpec, source: Source, names: Names) -> Match:
     not_needed = own_table.not_needed_keys(model, source, renamed, prefix)
     copied = own_table.copied_keys(model, source, not_needed)
     return Match(label, averaged.rows, tuple(findings), prefix, copied)
+
+
+def _no_slots(
+    candidates: Sequence[Candidate], source: Source, view: View
+) -> List[Candidate]:
+    """Leaves out scopes that hold nothing but slots.
+
+    Keras 2 calls those of a whole model ``Adam/m/dense/kernel``, like another model.
+    """
+    return [
+        one
+        for one in candidates
+        if not one.prefix
+        or any(
+            source.classes[key].tensor_class is not TensorClass.SLOT
+            for key in view.taken(one.table)
+        )
+    ]
 
 
 def explained_by(model: ModelSpec, source: Source) -> bool:

@@ -116,8 +116,13 @@ def _explaining(
             if renamed is None:
                 continue
             match = match_by_names(model, source, renamed)
-            if not any(finding.is_error for finding in match.findings):
+            if all(_says_nothing_against(finding) for finding in match.findings):
                 yield _Way(renamed, more, match)
+
+
+def _says_nothing_against(finding: Finding) -> bool:
+    """Whether a way to match is good; a waiver of too much is refused all the same."""
+    return not finding.is_error or finding.id == "unused-waiver"
 
 
 def _distinct(ways: Iterator[_Way]) -> List[_Way]:

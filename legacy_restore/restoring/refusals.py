@@ -14,7 +14,7 @@ from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
 from legacy_restore.report.table import cut_names
-from legacy_restore.restoring.opened import Opened, file_stamps, open_for_plan
+from legacy_restore.restoring.opened import Opened, file_stamps, open_for_graph
 
 NOTHING_CHANGED = "nothing was changed"
 
@@ -97,7 +97,7 @@ def open_or_refuse(name: str, location: LocationLike, headline: str) -> Opened:
     if not isinstance(location, (str, os.PathLike)):
         raise errors.UsageError(f"a location has to be a path, not {location!r}")
     try:
-        return open_for_plan(location)
+        return open_for_graph(location)
     except (errors.CheckpointError, errors.MissingDependencyError) as error:
         raise_for(input_findings(name, location, error), headline)
         raise
