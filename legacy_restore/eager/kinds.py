@@ -108,10 +108,14 @@ def is_save_counter(holder: Any, name: str) -> bool:
 
 def saves_more_than_variables(one: Any) -> bool:
     """Returns whether an object has state of its own, as a lookup table has."""
-    return variable_of(one) is None and any(
-        getattr(type(one), name, None) is not getattr(tf.Module, name, None)
-        for name in ("_serialize_to_tensors", "_gather_saveables_for_checkpoint")
-    )
+    if variable_of(one) is not None:
+        return False
+    # TensorFlow 1 has the second one alone.
+    for name in ("_serialize_to_tensors", "_gather_saveables_for_checkpoint"):
+        own = getattr(type(one), name, None)
+        if own is not None and own is not getattr(tf.Module, name, None):
+            return True
+    return False
 
 
 def layer_variables(layer: Any, attribute: str) -> List[Any]:
