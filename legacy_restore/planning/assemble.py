@@ -6,7 +6,8 @@ import dataclasses
 import re
 from typing import List, Optional, Sequence, Tuple
 
-from legacy_restore.planning.matching import Match, explained_by
+from legacy_restore.planning.considering import explained_by
+from legacy_restore.planning.matching import Match
 from legacy_restore.planning.model_matching import match_model
 from legacy_restore.planning.object_hints import with_object_hint
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow

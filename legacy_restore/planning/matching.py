@@ -6,26 +6,22 @@ import dataclasses
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.rules import rename_keys
-from legacy_restore.mapping.tensor_class import TensorClass
-from legacy_restore.planning import candidates as candidates_lib
 from legacy_restore.planning import own_table
 from legacy_restore.planning.averaged import (
     Averaged,
     expected_name,
     judge_averages,
-    lacking_average,
     rule_for_averages,
 )
 from legacy_restore.planning.candidates import Candidate
+from legacy_restore.planning.considering import considered_ways
 from legacy_restore.planning.leftovers import Leftovers, leftovers_of
 from legacy_restore.planning.names import Names, names_by_rules
-from legacy_restore.planning.permitting import Fitting
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.proposals import propose_rules
 from legacy_restore.planning.remapping import unclear_slots
 from legacy_restore.planning.rows import decide_rows
-from legacy_restore.planning.shadows import View, view_of
+from legacy_restore.planning.shadows import View
 from legacy_restore.planning.spec import ModelSpec, Source, VariableSpec
 from legacy_restore.planning.unused import unused_permissions, unused_waiver
 from legacy_restore.report.findings import KINDS, Finding
@@ -68,31 +64,11 @@ def match_by_names(model: ModelSpec, source: Source, names: Names) -> Match:
       source: What its checkpoint holds.
       names: What its tensors are called.
     """
-    model = own_table.with_unsaved(model, source)
-    wanted = [variable for variable in model.variables if not variable.is_local]
-    fitting = Fitting(model, wanted)
-    renamed = names.renamed
-    view = view_of(model, source, renamed)
+    considered = considered_ways(model, source, names)
+    model, wanted, fitting = considered.model, considered.wanted, considered.fitting
+    view, candidates = considered.view, considered.candidates
+    full = considered.full
     findings = list(names.findings)
-    if model.rules:
-        candidates = candidates_lib.candidates_by_rules(
-            wanted, view.renamed, view.entries
-        )
-    else:
-        waived = waivers.permitted(
-            model.allow_missing, (variable.local_name for variable in wanted)
-        )
-        required = {
-            one.local_name for one in wanted if one.name not in fitting.left_out
-        } - {*waived, *model.shared}
-        candidates = candidates_lib.candidates_by_names(
-            model, wanted, view.renamed, view.entries, len(required)
-        )
-    own = own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries)
-    candidates = [*own, *_no_slots(candidates, source, view)]
-    full = _explaining(model, wanted, view, candidates, fitting)
-    if own and full and full[0] is own[0] and _is_largest(own[0], full):
-        full = own
     choice = _choose(model, source, view, candidates, full)
     if choice is None:
         return _ambiguous(model, wanted, source, view, full, findings)
@@ -121,44 +97,9 @@ def match_by_names(model: ModelSpec, source: Source, names: Names) -> Match:
     findings = own_table.with_graph_findings(
         model, source, own_table.without_refused(model, findings)
     )
-    not_needed = own_table.not_needed_keys(model, source, renamed, prefix)
+    not_needed = own_table.not_needed_keys(model, source, names.renamed, prefix)
     copied = own_table.copied_keys(model, source, not_needed)
     return Match(label, averaged.rows, tuple(findings), prefix, copied)
-
-
-def _no_slots(
-    candidates: Sequence[Candidate], source: Source, view: View
-) -> List[Candidate]:
-    """Leaves out scopes that hold nothing but slots.
-
-    Keras 2 calls those of a whole model ``Adam/m/dense/kernel``, like another model.
-    """
-    return [
-        one
-        for one in candidates
-        if not one.prefix
-        or any(
-            source.classes[key].tensor_class is not TensorClass.SLOT
-            for key in view.taken(one.table)
-        )
-    ]
-
-
-def explained_by(model: ModelSpec, source: Source) -> bool:
-    """Returns whether a checkpoint holds every variable of a model, by names alone."""
-    wanted = [variable for variable in model.variables if not variable.is_local]
-    names = {variable.local_name for variable in wanted}
-    view = view_of(model, source, rename_keys((), source.entries))
-    found = [
-        *own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries),
-        *candidates_lib.candidates_by_names(
-            model, wanted, view.renamed, view.entries, len(names)
-        ),
-    ]
-    return bool(wanted) and any(
-        candidates_lib.explains(candidate, wanted, view.entries, candidates_lib.fits)
-        for candidate in found
-    )
 
 
 def _left(
@@ -177,10 +118,6 @@ def _left(
         incomplete,
         {key: model.own.not_needed[own] for own, key in not_needed.items()},
     )
-
-
-def _is_largest(one: Candidate, full: Sequence[Candidate]) -> bool:
-    return all(len(other.table) <= len(one.table) for other in full)
 
 
 def _choose(
@@ -202,40 +139,6 @@ def _choose(
         if not _left(model, source, view, candidate).refuses
     ]
     return clean[0] if len(clean) == 1 else None
-
-
-def _explaining(
-    model: ModelSpec,
-    wanted: Sequence[VariableSpec],
-    view: View,
-    candidates: Sequence[Candidate],
-    fitting: Fitting,
-) -> List[Candidate]:
-    waived = waivers.permitted(
-        model.allow_missing, (variable.local_name for variable in wanted)
-    )
-    permitted = {*waived, *model.shared}
-    # That nothing is matched would explain a model whose variables may all be missing,
-    # also where the checkpoint has them and they do not fit.
-    matching = [candidate for candidate in candidates if candidate.table]
-    full = []
-    for candidate in matching or candidates:
-        required = [
-            variable
-            for variable in wanted
-            if (
-                variable.name in candidate.table or variable.local_name not in permitted
-            )
-            and variable.local_name not in model.owned_elsewhere
-            and variable.name not in fitting.left_out
-        ]
-        if not candidates_lib.explains(
-            candidate, required, view.entries, fitting.admits
-        ):
-            continue
-        if not lacking_average(model, view, candidate.table):
-            full.append(candidate)
-    return candidates_lib.distinct(full, fitting.left_out)
 
 
 def _ambiguous(

@@ -15,6 +15,7 @@ from typing import Deque, Dict, FrozenSet, Iterator, List, Sequence, Tuple
 
 from legacy_restore.mapping.packs.pack import RulePack
 from legacy_restore.mapping.packs.registry import PACKS
+from legacy_restore.planning.considering import explained
 from legacy_restore.planning.matching import Match, match_by_names
 from legacy_restore.planning.names import (
     Names,
@@ -113,7 +114,7 @@ def _explaining(
     for one in names:
         for more in packs:
             renamed = names_by_packs(one, more, model, source)
-            if renamed is None:
+            if renamed is None or not explained(model, source, renamed).all:
                 continue
             match = match_by_names(model, source, renamed)
             if all(_says_nothing_against(finding) for finding in match.findings):
@@ -175,15 +176,16 @@ def _with_packs_hinted(
     match: Match, model: ModelSpec, source: Source, names: Names
 ) -> Match:
     """Says on the first missing variable which packs would explain more."""
-    missing = len(_unexplained(match))
+    before = most = explained(model, source, names).count
     best: Tuple[RulePack, ...] = ()
-    left = missing
     for packs, renamed in _series(model, source, names):
-        count = len(_unexplained(match_by_names(model, source, renamed)))
-        if count < left:
-            best, left = packs, count
+        count = explained(model, source, renamed).count
+        if count > most:
+            best, most = packs, count
     if not best:
         return match
+    missing = len(_unexplained(match))
+    left = max(0, missing - (most - before))
     written = f"rules={[one.name for one in best]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
