@@ -30,8 +30,8 @@ from legacy_restore.report.findings import KINDS, Finding
 
 _UNEXPLAINED = frozenset(["missing-key", "shape-mismatch", "dtype-mismatch"])
 _MAX_PACKS = 3
-# Each is a match of the whole model; most checkpoints know few packs.
-_MAX_SERIES = 60
+# Names that are given to packs while series of them are tried, for a hint.
+_MAX_NAMES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,15 +200,17 @@ def _series(
     """Yields packs that change names one after the other, the shortest series first."""
     waiting: Deque[Tuple[Tuple[RulePack, ...], Names]] = collections.deque()
     waiting.append(((), names))
-    for _ in range(_MAX_SERIES):
-        if not waiting:
-            return
+    names_left = _MAX_NAMES
+    while waiting:
         packs, renamed = waiting.popleft()
         if packs:
             yield packs, renamed
         if len(packs) == _MAX_PACKS:
             continue
         for pack in PACKS.values():
+            names_left -= len(renamed.renamed.key_of)
+            if names_left < 0:
+                break
             after = names_by_packs(renamed, [pack], model, source)
             if after is not None and pack not in packs:
                 waiting.append(((*packs, pack), after))
