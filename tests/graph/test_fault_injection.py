@@ -18,7 +18,9 @@ from legacy_restore.tf import tf
 from tests.graph.conftest import counted_sessions
 from tests.graph.helpers import assert_same, linear, of_kind, write
 
-GRAPH = os.path.join(os.path.dirname(os.path.abspath(lr.__file__)), "graph", "")
+PACKAGE = os.path.dirname(os.path.abspath(lr.__file__))
+# What restores, and what it has in common with objects that no graph holds.
+WATCHED = tuple(os.path.join(PACKAGE, one, "") for one in ("graph", "restoring"))
 FAULTS = {
     "OSError": lambda: OSError("injected"),
     "InternalError": lambda: tf.errors.InternalError(None, None, "injected"),
@@ -221,7 +223,7 @@ def at_function(injected):
 
     def profile(frame, event, argument):
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(GRAPH):
+        if event == "call" and code.co_filename.startswith(WATCHED):
             file = os.path.basename(code.co_filename)
             injected.step(f"{file}:{code.co_name}:{code.co_firstlineno}")
 
@@ -362,7 +364,7 @@ def test_swap_fails_in_every_function(world):
             failing = at_function(injected)
             return fail_swap(world, restored, world.second[0], injected, failing)
 
-        wanted = "restored gate swap reading refusals operations values alias plan"
+        wanted = "restored gate swap reading refusals operations values alias opened"
         assert files_of(sweep_by_name(attempt)) >= set(wanted.split())
         world.assert_restored(restored, (2, 1))
 
