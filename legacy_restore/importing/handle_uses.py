@@ -13,6 +13,7 @@ from typing import Any, Dict, FrozenSet, Mapping, Set, Tuple
 
 from legacy_restore.importing.calls import PASSING, calls_of, handed_on_from
 from legacy_restore.importing.effects import VARIABLES, arguments_of
+from legacy_restore.importing.isolating import NAMED_BY_NOTHING
 from legacy_restore.importing.nodes import is_control
 from legacy_restore.importing.op_defs import OpDefs
 from legacy_restore.tf import tf
@@ -166,7 +167,7 @@ def _resource_name(node: Any) -> str:
     """What a variable is called in a session; see ``isolating``."""
     given = node.attr["shared_name"].s if "shared_name" in node.attr else b""
     name: str = given.decode("utf-8", "surrogateescape")
-    return name if name or node.op == "VarHandleOp" else node.name
+    return name if name or node.op in NAMED_BY_NOTHING else node.name
 
 
 def is_handle(node: Any) -> bool:

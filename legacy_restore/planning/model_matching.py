@@ -72,7 +72,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     others = _other_names(model, source)
     ways = _distinct(_explaining(model, source, others, [()]))
     if not ways and not model.packs:
-        single = [(pack,) for pack in PACKS.values()]
+        single = [(pack,) for pack in PACKS.values() if not pack.caution]
         ways = _distinct(_explaining(model, source, [names, *others], single))
     if not ways:
         return match if model.packs else _with_packs_hinted(match, model, source, names)
@@ -189,7 +189,9 @@ def _with_packs_hinted(
     written = f"rules={[one.name for one in best]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
-    hinted = dataclasses.replace(first, hint=f"{written}, with which {what}")
+    cautions = "".join(f"; {one.caution}" for one in best if one.caution)
+    hint = f"{written}, with which {what}{cautions}"
+    hinted = dataclasses.replace(first, hint=hint)
     findings = tuple(hinted if one is first else one for one in match.findings)
     return dataclasses.replace(match, findings=findings)
 

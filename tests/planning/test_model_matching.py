@@ -3,6 +3,7 @@
 import pytest
 
 from legacy_restore.mapping.packs.pack import RulePack, substitutions
+from legacy_restore.mapping.packs.registry import PACKS
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning import model_matching
 from legacy_restore.planning.model_matching import match_model
@@ -10,10 +11,9 @@ from legacy_restore.planning.plan import Action
 from tests.planning.specs import entry, error_ids, ids, model, of_id, source, variable
 
 
-def pack(name, *pairs, rename=None):
-    return RulePack(
-        name, 1, f"what {name} does", "", (), rename or substitutions(*pairs)
-    )
+def pack(name, *pairs, rename=None, caution=""):
+    rename = rename or substitutions(*pairs)
+    return RulePack(name, 1, f"what {name} does", "", (), rename, caution)
 
 
 KERNEL = pack("kernel-1", ("cell/weights", "cell/kernel"), ("cell/biases", "cell/bias"))
@@ -152,3 +152,32 @@ def test_a_shape_that_no_name_explains_is_looked_at_by_packs(packs):
     )
     assert keys(match) == ["Variable_1", "Variable"]
     assert error_ids(match.findings) == []
+
+
+def test_a_pack_that_names_cannot_vouch_for_is_only_proposed(packs):
+    packs["kernel-1"] = careful = pack(
+        "kernel-1",
+        ("cell/weights", "cell/kernel"),
+        ("cell/biases", "cell/bias"),
+        caution="the cell has to be of steel",
+    )
+    match = match_model(model(*NEW), source(*OLD))
+    assert error_ids(match.findings).count("missing-key") == 2
+    hint = of_id(match.findings, "missing-key")[0].hint
+    assert hint.startswith("rules=['kernel-1'] for 'm'")
+    assert hint.endswith("; the cell has to be of steel")
+    named = match_model(model(*NEW, packs=(careful,)), source(*OLD))
+    assert keys(named) == list(OLD)
+
+
+def test_a_cell_without_forget_bias_is_never_taken_for_one_with_it(monkeypatch):
+    """Names and shapes are the same, and LSTMCell adds 1 unless told otherwise."""
+    monkeypatch.setattr(model_matching, "PACKS", PACKS)
+    cell = "rnn/cudnn_compatible_lstm_cell"
+    match = match_model(
+        model("rnn/lstm_cell/kernel", "rnn/lstm_cell/bias"),
+        source(f"{cell}/kernel", f"{cell}/bias"),
+    )
+    assert keys(match) == [None, None]
+    hint = of_id(match.findings, "missing-key")[0].hint
+    assert "'cudnn-rnn'" in hint and "forget_bias=0" in hint

@@ -47,11 +47,6 @@ CONTRIB_RNN = RulePack(
         NameChange(
             "LSTMBlockFusedCell of 1.2", "lstm_block_wrapper/bias", "lstm_cell/bias"
         ),
-        NameChange(
-            "CudnnCompatibleLSTMCell (forget_bias=0)",
-            "rnn/cudnn_compatible_lstm_cell/kernel",
-            "rnn/lstm_cell/kernel",
-        ),
     ),
     rename=substitutions(
         (rf"{_GRU}/w_ru", r"gru_cell\1/gates/kernel"),
@@ -60,11 +55,28 @@ CONTRIB_RNN = RulePack(
         (rf"{_GRU}/b_c", r"gru_cell\1/candidate/bias"),
         (r"RNN((?:_\d+)?)/(gru_cell(?:_\d+)?/(?:gates|candidate))", r"rnn\1/\2"),
         (rf"{_FUSED}/(kernel|bias|w_[fio]_diag)", r"lstm_cell\1/\2"),
+    ),
+)
+
+CUDNN_RNN = RulePack(
+    name="cudnn-rnn",
+    version=1,
+    title="CudnnCompatibleLSTMCell -> LSTMCell",
+    source="https://github.com/tensorflow/tensorflow/issues/19016",
+    changes=(
+        NameChange(
+            "CudnnCompatibleLSTMCell",
+            "rnn/cudnn_compatible_lstm_cell/kernel",
+            "rnn/lstm_cell/kernel",
+        ),
+    ),
+    rename=substitutions(
         (
             r"cudnn_compatible_lstm_cell((?:_\d+)?)/(kernel|bias|w_[fio]_diag)",
             r"lstm_cell\1/\2",
-        ),
+        )
     ),
+    caution="the cell has to be made with forget_bias=0",
 )
 
 FUSED_RNN = RulePack(

@@ -16,13 +16,13 @@ from them by `legacy-restore rules --markdown`.
 
 A plan tries the packs where the names of a checkpoint do not explain a model. One is
 applied where it alone explains all of the model, which is said in the plan, or where it
-is named: `rules=["rnn-1.2"]`, `--rules=NAME:rnn-1.2`. Several are applied one after the
-other, behind `Rename` rules. What a pack makes of a key it makes of its slots and
-averages too.
+is named, as those have to be that names alone cannot vouch for: `rules=["rnn-1.2"]`,
+`--rules=NAME:rnn-1.2`. Several are applied one after the other, behind `Rename` rules.
+What a pack makes of a key it makes of its slots and averages too.
 
 `legacy-restore rules` lists the packs, `legacy-restore rules PACK` their names; with
-`--json` it is `{"ok": true, "packs": [{"name", "version", "title", "source", "changes":
-[{"what", "old", "new"}]}]}`.
+`--json` it is `{"ok": true, "packs": [{"name", "version", "title", "caution", "source",
+"changes": [{"what", "old", "new"}]}]}`.
 
 | pack | version | |
 |---|---|---|
@@ -45,7 +45,8 @@ def _text_of(pack: RulePack) -> str:
     rows = [["", "in the checkpoint", "becomes"]]
     rows += [[change.what, change.old, change.new] for change in pack.changes]
     title = f"{pack.name}, version {pack.version}: {pack.title}"
-    return "\n".join([title, f"  {pack.source}", *align(rows)])
+    caution = [f"  {pack.caution}"] if pack.caution else []
+    return "\n".join([title, *caution, f"  {pack.source}", *align(rows)])
 
 
 def listing_to_json(packs: Sequence[RulePack]) -> Dict[str, Any]:
@@ -57,6 +58,7 @@ def listing_to_json(packs: Sequence[RulePack]) -> Dict[str, Any]:
                 "name": pack.name,
                 "version": pack.version,
                 "title": pack.title,
+                "caution": pack.caution or None,
                 "source": pack.source,
                 "changes": [
                     {"what": change.what, "old": change.old, "new": change.new}
@@ -81,7 +83,7 @@ def listing_page(packs: Sequence[RulePack]) -> str:
             "",
             f"## {pack.name}",
             "",
-            f"{pack.title}. Source: {pack.source}.",
+            f"{pack.title}. {_caution(pack)}Source: {pack.source}.",
             "",
         ]
         lines += ["| what | in the checkpoint | becomes |", "|---|---|---|"]
@@ -90,6 +92,12 @@ def listing_page(packs: Sequence[RulePack]) -> str:
             for change in pack.changes
         ]
     return _PAGE + "\n".join(lines) + "\n"
+
+
+def _caution(pack: RulePack) -> str:
+    if not pack.caution:
+        return ""
+    return f"Never applied unless it is named: {pack.caution}. "
 
 
 def _anchor(name: str) -> str:

@@ -63,6 +63,8 @@ class RulePack:
       source: Where TensorFlow's source, or a public issue, says so.
       changes: What it is about, by example; a test applies it to each.
       rename: What it does.
+      caution: What has to be right besides and no name or shape shows; such a pack is
+        never applied by itself. Empty for most.
     """
 
     name: str
@@ -71,6 +73,7 @@ class RulePack:
     source: str
     changes: Tuple[NameChange, ...]
     rename: Renaming
+    caution: str = ""
 
 
 def substitutions(*pairs: Tuple[str, str]) -> Renaming:

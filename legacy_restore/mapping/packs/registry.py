@@ -26,6 +26,7 @@ _ALL: Tuple[RulePack, ...] = (
     rnn.RNN_0_12,
     contrib_rnn.CONTRIB_RNN,
     contrib_rnn.FUSED_RNN,
+    contrib_rnn.CUDNN_RNN,
     layers.SLIM_TO_LAYERS,
     layers.LAYERS_TO_SLIM,
     layers.WEIGHTS_TO_KERNEL,
