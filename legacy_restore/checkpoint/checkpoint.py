@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # Listing what a checkpoint holds does without these.
     import numpy as np
 
     from legacy_restore.checkpoint.copied_bytes import CopiedPart
+    from legacy_restore.checkpoint.keras_layout import Dataset
     from legacy_restore.checkpoint.objects import ObjectGraph
     from legacy_restore.report.verify_report import VerifyReport
 
@@ -119,6 +120,13 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
             if self._objects is None:
                 self._objects = self._read_objects()
             return self._objects
+
+    def keras_datasets(self) -> Tuple[Dataset, ...]:
+        """Returns where a file of Keras has its tensors, layers in their order.
+
+        Empty for a checkpoint of TensorFlow.
+        """
+        return self._reader.keras_datasets()
 
     def entry(self, key: str) -> TensorEntry:
         """Returns what the checkpoint says about a tensor, without reading it.

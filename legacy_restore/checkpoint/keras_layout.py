@@ -58,12 +58,14 @@ class Dataset:
       path: Its path in the HDF5 file.
       holder: ``"optimizer"`` or ``"metrics"`` of what a model runs without, else None.
       is_numbered: Whether the key has a number where a name would be.
+      layer: The layer that has it, where the file lists layers, else None.
     """
 
     key: str
     path: str
     holder: Optional[str] = None
     is_numbered: bool = False
+    layer: Optional[str] = None
 
 
 def keras_layout(
@@ -103,7 +105,7 @@ def _legacy(
         for name in _list(groups.get(group, {}), "weight_names") or []:
             if f"{group}/{name}" not in paths:
                 raise FormatError(f"{group} names {name}, which is not there")
-            yield Dataset(_plain(name), f"{group}/{name}")
+            yield Dataset(_plain(name), f"{group}/{name}", layer=layer)
 
 
 def _optimizer(
@@ -179,7 +181,7 @@ def _config_of(
     for layer in layers if isinstance(layers, list) else []:
         if not isinstance(layer, Mapping):
             return None
-        name = _snake_case(str(layer.get("class_name")))
+        name = snake_case(str(layer.get("class_name")))
         number = counted[name]
         counted[name] += 1
         if group == (f"{name}_{number}" if number else name):
@@ -187,8 +189,8 @@ def _config_of(
     return None
 
 
-def _snake_case(name: str) -> str:
-    """As ``to_snake_case`` in ``keras/src/utils/naming.py`` has it."""
+def snake_case(name: str) -> str:
+    """Returns a name as ``to_snake_case`` in ``keras/src/utils/naming.py`` has it."""
     name = re.sub(r"\W+", "", name.rpartition(">")[2])
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

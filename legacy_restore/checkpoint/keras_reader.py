@@ -137,6 +137,10 @@ class KerasFile(TensorReader):
             found.append(Finding(KINDS["keras-unknown"], self.prefix, text))
         return found
 
+    def keras_datasets(self) -> Tuple[Dataset, ...]:
+        """Returns what the file says of its tensors, layers in their order."""
+        return tuple(self._datasets.values())
+
     @property
     def has_crcs(self) -> bool:
         """Always false: HDF5 has no checksums of values."""

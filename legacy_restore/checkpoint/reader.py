@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from legacy_restore.checkpoint.copied_bytes import CopiedPart
+    from legacy_restore.checkpoint.keras_layout import Dataset
 
 
 class TensorReader(abc.ABC):
@@ -48,6 +49,10 @@ class TensorReader(abc.ABC):
         count = f"{len(keys)} tensor" + ("" if len(keys) == 1 else "s")
         message = f"of {count} only some slices are in the file: {cut_names(keys)}"
         return [Finding(KINDS["incomplete-tensor"], self.prefix, message)]
+
+    def keras_datasets(self) -> Tuple[Dataset, ...]:
+        """Returns where a file of Keras has its tensors; nothing of other formats."""
+        return ()
 
     @property
     @abc.abstractmethod

@@ -8,6 +8,7 @@ from typing import List, Sequence, Tuple
 
 import numpy as np
 
+from legacy_restore.eager.recomputing import recompute
 from legacy_restore.eager.variables import LiveVariable
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.restoring.cast_findings import failure
@@ -53,6 +54,8 @@ def assign_all(name: str, new: Sequence[NewValue]) -> None:
             subject = one.variable.name
             old.append((one.variable, one.variable.values()))
             one.variable.assign(one.value)
+        subject = name
+        recompute([one.variable for one in new])
     except BaseException as error:
         lost = _put_back(name, old)
         if not lost and not isinstance(error, Exception):
@@ -74,4 +77,9 @@ def _put_back(name: str, old: Sequence[_Old]) -> List[Finding]:
             text = f"its value cannot be put back: {reason_of(error)}"
             kind = KINDS["swap-half-done"]
             lost.append(Finding(kind, variable.name, text, model=name))
+    try:
+        recompute([variable for variable, _ in old])
+    except Exception as error:
+        text = f"what is computed of it cannot be put back: {reason_of(error)}"
+        lost.append(Finding(KINDS["swap-half-done"], name, text, model=name))
     return lost

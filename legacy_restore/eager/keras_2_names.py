@@ -3,8 +3,9 @@
 Keras 2 saved the layers of a sequential or functional model as ``layer_with_weights-0``
 and so on, in their order (``tensorflow/python/keras/engine/network.py``), and a weight
 as the attribute ``kernel``. Keras 3 has other names for both: ``_operations/1``, and
-``_kernel`` where the attribute is a property. So stock TensorFlow restores nothing of
-such a checkpoint, although model and layers are the same.
+``_kernel`` where the attribute is a property; and ``kernel`` where a depthwise
+convolution had ``depthwise_kernel``. So stock TensorFlow restores nothing of such a
+checkpoint, although model and layers are the same.
 """
 
 from __future__ import annotations
@@ -41,10 +42,16 @@ def with_keras_2_names(live: LiveObjects) -> Tuple[Mapping[str, int], ...]:
             variable = live.objects[number].it
             if is_keras_variable(variable):
                 held.setdefault(str(variable.name), number)
+                if _is_depthwise(one.it) and variable.name == "kernel":
+                    held.setdefault("depthwise_kernel", number)
         for place, layer in enumerate(_layers_with_weights(one.it)):
             if id(layer) in numbers:
                 held.setdefault(f"layer_with_weights-{place}", numbers[id(layer)])
     return tuple(children)
+
+
+def _is_depthwise(layer: Any) -> bool:
+    return any(kind.__name__ == "BaseDepthwiseConv" for kind in type(layer).__mro__)
 
 
 def _layers_with_weights(model: Any) -> List[Any]:

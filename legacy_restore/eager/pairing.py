@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import (
+    AbstractSet,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    Sequence,
+    Tuple,
+)
 
 from legacy_restore.eager.keras_2_names import with_keras_2_names
+from legacy_restore.eager.keras_pairing import keras_ways
 from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.variables import LiveVariable
 from legacy_restore.eager.walking import LiveObjects
@@ -72,7 +81,7 @@ def pair_objects(
       live: What the root holds.
       variables: Its variables.
     """
-    if source.objects is None:
+    if source.objects is None and not source.keras_datasets:
         return Paired()
     names: Dict[int, str] = {
         number: one.name for one in variables for number in one.numbers
@@ -86,6 +95,8 @@ def pair_objects(
     def fits(name: str, key: str) -> bool:
         return fitting.admits(specs[name], source.entries[key])
 
+    if source.objects is None:
+        return _by_keras_file(source, live, variables, required, fits)
     asked = (source.objects, required, fits)
     way = pair(ObjectTree(live.without_optimizers(), names), *asked)
     # An optimizer of Keras 3 holds the weights that it trains: in the file they may be
@@ -97,7 +108,7 @@ def pair_objects(
         if required <= set(way.keys):
             break
         other = pair(ObjectTree(children, names), *asked)
-        if required <= set(other.keys):
+        if len(required & set(other.keys)) > len(required & set(way.keys)):
             way = dataclasses.replace(other, label=f"{other.label}, {more}")
     return Paired(
         keys=dict(way.keys),
@@ -105,6 +116,30 @@ def pair_objects(
         ways=tuple(one.label for one in way.ways),
         conflicts=_conflicts(way),
     )
+
+
+def _by_keras_file(
+    source: Source,
+    live: LiveObjects,
+    variables: Sequence[LiveVariable],
+    required: AbstractSet[str],
+    fits: Callable[[str, str], bool],
+) -> Paired:
+    """Pairs variables with what a file of Keras has of the layers that hold them."""
+    names = {id(one.variable): one.name for one in variables}
+    ways = keras_ways(source, live, names)
+    if not ways:
+        return Paired()
+    full = {
+        label: keys
+        for label, keys in ways.items()
+        if required <= set(keys) and all(fits(name, keys[name]) for name in required)
+    }
+    distinct = {frozenset(keys.items()): label for label, keys in full.items()}
+    if len(distinct) > 1:
+        return Paired(ways=tuple(distinct.values()))
+    best = max(full or ways, key=lambda label: len(required & set(ways[label])))
+    return Paired(keys=ways[best], label=best)
 
 
 def _conflicts(way: Pairing) -> Dict[str, str]:

@@ -10,6 +10,7 @@ from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.eager.kept import kept_remarks
 from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.pairing import Paired, pair_objects
+from legacy_restore.eager.recomputing import recomputed_remarks
 from legacy_restore.eager.roots import (
     refuse_graph_mode,
     refuse_no_root,
@@ -133,6 +134,7 @@ def plan_object(
     planned = [
         one for one in variables if one.role is Role.WEIGHT or one.name in paired.keys
     ]
+    findings += recomputed_remarks(name, planned)
     findings += kept_remarks(
         name, live, [one for one in variables if one not in planned]
     )

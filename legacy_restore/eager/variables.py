@@ -23,12 +23,14 @@ class LiveVariable:
       role: What it is there for.
       variable: TensorFlow's variable; of Keras 3 the one that its variable wraps.
       numbers: The places in ``LiveObjects.children`` of the objects that it is.
+      layer: The nearest layer around it, or None.
     """
 
     spec: VariableSpec
     role: Role
     variable: Any
     numbers: Tuple[int, ...] = ()
+    layer: Any = None
 
     @property
     def name(self) -> str:
@@ -106,6 +108,7 @@ def live_variables(root: Any, live: LiveObjects) -> List[LiveVariable]:
             role=objects[0].role,
             variable=variable_of(objects[0].it),
             numbers=tuple(one.number for one in objects),
+            layer=objects[0].holder,
         )
         for name, objects in zip(names, found.values())
     ]

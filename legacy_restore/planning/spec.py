@@ -15,6 +15,7 @@ from legacy_restore.report.findings import Finding
 from legacy_restore.report.table import type_text as type_text
 
 if TYPE_CHECKING:  # Few checkpoints have objects.
+    from legacy_restore.checkpoint.keras_layout import Dataset
     from legacy_restore.checkpoint.objects import ObjectGraph
 
 Shape = Optional[Tuple[Optional[int], ...]]
@@ -200,6 +201,7 @@ class Source:
       findings: What there is to say about its files.
       objects: Of an object-based checkpoint, its object graph; None where it cannot be
         read.
+      keras_datasets: Of a file of Keras, where it has its tensors.
     """
 
     location: Location
@@ -207,6 +209,7 @@ class Source:
     entries: Mapping[str, TensorEntry]
     findings: Tuple[Finding, ...] = ()
     objects: Optional[ObjectGraph] = None
+    keras_datasets: Tuple[Dataset, ...] = ()
     # Filled when first asked for: matching asks again for each way to match.
     _classes: Dict[str, Classified] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -271,6 +271,7 @@ KINDS = _catalogue(
     _remark("step-unknown", "number of steps not known exactly"),
     _remark("cast-lossy", "precision lost, as the cast permits"),
     _remark("state-kept", "kept as it is"),
+    _remark("state-recomputed", "what a layer makes of its variables, made again"),
     _remark("layer-not-built", "layer without its variables yet"),
     _remark("ema-raw-value", "without a moving average: the raw value"),
     _remark("local-variable", "local variable, initialised"),

@@ -51,6 +51,7 @@ def open_for_plan(location: LocationLike) -> Opened:
         entries = {entry.key: entry for entry in checkpoint.entries()}
         findings = checkpoint.findings
         objects = _objects_of(checkpoint)
+        keras_datasets = checkpoint.keras_datasets()
     _log.debug("opened %s: %d tensors", checkpoint.prefix, len(entries))
     source = Source(
         location=checkpoint.location,
@@ -59,6 +60,7 @@ def open_for_plan(location: LocationLike) -> Opened:
         # Tensors of which slices are missing matter where a variable wants one.
         findings=tuple(one for one in findings if one.id != "incomplete-tensor"),
         objects=objects,
+        keras_datasets=keras_datasets,
     )
     paths = [absolute_path(path) for path in checkpoint.paths()]
     prefix = absolute_path(checkpoint.prefix)

@@ -10,6 +10,7 @@ collect_ignore = (
         "test_check.py",
         "test_distribution.py",
         "test_keras.py",
+        "test_keras_files.py",
         "test_object_based.py",
         "test_restore.py",
         "test_roots.py",
