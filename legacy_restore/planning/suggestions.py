@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Dict, List, Sequence
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.planning.candidates import fits
+from legacy_restore.planning.likeness import most_like
 from legacy_restore.planning.spec import VariableSpec, type_text
 
 # Comparing names takes time in the square of their number: a plan that misses
@@ -55,5 +55,4 @@ class Suggester:
         if len(keys) > self._budget:
             return ""
         self._budget -= len(keys)
-        near = difflib.get_close_matches(name, keys, n=1, cutoff=likeness)
-        return near[0] if near else ""
+        return most_like(name, keys, likeness)
