@@ -82,9 +82,12 @@ def substitutions(*pairs: Tuple[str, str]) -> Renaming:
     Args:
       *pairs: Regular expressions for one or more whole parts between slashes, and what
         comes in their place; each is applied to what the one before it gave. Names of
-        slots and averages have their variable's name in them, and follow.
+        slots and averages have their variable's name in them, and follow. What they
+        match does not refer to their groups.
     """
-    compiled = [(re.compile(rf"(?<![^/])(?:{old})(?![^/])"), new) for old, new in pairs]
+    compiled = [(re.compile(_whole_parts(old)), new) for old, new in pairs]
+    # Where none matches, which is most often so, that is known by one search.
+    any_of_them = re.compile(_whole_parts("|".join(old for old, _ in pairs)))
 
     def rename(
         keys: Sequence[TypedName], wanted: Sequence[TypedName]
@@ -93,6 +96,8 @@ def substitutions(*pairs: Tuple[str, str]) -> Renaming:
         found: Dict[str, str] = {}
         for key in keys:
             name = key.name
+            if any_of_them.search(name) is None:
+                continue
             for pattern, text in compiled:
                 name = pattern.sub(text, name)
             if name != key.name:
@@ -102,20 +107,32 @@ def substitutions(*pairs: Tuple[str, str]) -> Renaming:
     return rename
 
 
+def _whole_parts(pattern: str) -> str:
+    return rf"(?<![^/])(?:{pattern})(?![^/])"
+
+
 def in_turn(*renamings: Renaming) -> Renaming:
     """Returns a renaming that does what several do, one on the names of another."""
 
     def rename(
         keys: Sequence[TypedName], wanted: Sequence[TypedName]
     ) -> Mapping[str, str]:
-        names = [key.name for key in keys]
+        current = keys
         for renaming in renamings:
-            current = [key._replace(name=name) for key, name in zip(keys, names)]
             changed = renaming(current, wanted)
-            names = [changed.get(name, name) for name in names]
-        return {key.name: name for key, name in zip(keys, names) if name != key.name}
+            if changed:
+                current = [_renamed(key, changed) for key in current]
+        return {
+            key.name: now.name
+            for key, now in zip(keys, current)
+            if now.name != key.name
+        }
 
     return rename
+
+
+def _renamed(key: TypedName, changed: Mapping[str, str]) -> TypedName:
+    return key._replace(name=changed[key.name]) if key.name in changed else key
 
 
 def chained(*packs: RulePack) -> Renaming:

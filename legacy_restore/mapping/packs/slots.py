@@ -10,6 +10,7 @@ of its name when as many letters are taken off as the scope has: ``t_0``
 
 from __future__ import annotations
 
+import collections
 import re
 from typing import Dict, Mapping, Sequence, Set
 
@@ -62,11 +63,9 @@ def _rename_doubled(
             if variable in names and parts[start] == parts[0]:
                 found[name] = "/".join(parts[start:])
                 break
-    taken = list(found.values())
+    uses = collections.Counter(found.values())
     return {
-        name: new
-        for name, new in found.items()
-        if new not in names and taken.count(new) == 1
+        name: new for name, new in found.items() if new not in names and uses[new] == 1
     }
 
 
