@@ -6,9 +6,8 @@ import dataclasses
 import re
 from typing import List, Optional, Sequence, Tuple
 
-from legacy_restore.planning.considering import explained_by
 from legacy_restore.planning.matching import Match
-from legacy_restore.planning.model_matching import match_model
+from legacy_restore.planning.model_matching import explained_by, match_model
 from legacy_restore.planning.object_hints import with_object_hint
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow
 from legacy_restore.planning.spec import ModelSpec, Source
@@ -126,12 +125,17 @@ def _with_swap_hint(
     first = next((f for f in findings if f.id in unfit), None)
     if first is None:
         return findings
+    # What may be missing is in many checkpoints.
+    whole = dataclasses.replace(
+        one.model, allow_missing=(), shared=frozenset(), owned_elsewhere=frozenset()
+    )
     for other in inputs:
         if other is one or other.source is None:
             continue
         # A checkpoint that fits its own model too says nothing: the two are alike.
-        fits_here = explained_by(one.model, other.source)
-        if fits_here and not explained_by(other.model, other.source):
+        if explained_by(whole, other.source) and not explained_by(
+            other.model, other.source
+        ):
             hint = (
                 f"the checkpoint of model {other.model.name!r} holds all variables of "
                 f"{one.model.name!r}: are the two swapped?"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List, Sequence
+from typing import List, Mapping, Sequence, Set
 
 from legacy_restore.mapping import waivers
-from legacy_restore.mapping.rules import rename_keys
 from legacy_restore.mapping.tensor_class import TensorClass
 from legacy_restore.planning import candidates as candidates_lib
 from legacy_restore.planning import own_table
@@ -106,20 +105,23 @@ def explained(model: ModelSpec, source: Source, names: Names) -> Explained:
     return Explained(bool(found.full), max(counts, default=0))
 
 
-def explained_by(model: ModelSpec, source: Source) -> bool:
-    """Returns whether a checkpoint holds every variable of a model, by names alone."""
+def may_explain(model: ModelSpec, source: Source) -> bool:
+    """Returns whether a checkpoint has a tensor for each variable, by types alone.
+
+    Where it has none, no names explain the model, whatever they are.
+
+    Args:
+      model: The model.
+      source: What its checkpoint holds.
+    """
+    model = own_table.with_unsaved(model, source)
     wanted = [variable for variable in model.variables if not variable.is_local]
-    names = {variable.local_name for variable in wanted}
-    view = view_of(model, source, rename_keys((), source.entries))
-    found = [
-        *own_table.candidates_by_own_table(model, wanted, view.renamed, view.entries),
-        *candidates_lib.candidates_by_names(
-            model, wanted, view.renamed, view.entries, len(names)
-        ),
-    ]
-    return bool(wanted) and any(
-        candidates_lib.explains(candidate, wanted, view.entries, candidates_lib.fits)
-        for candidate in found
+    fitting = Fitting(model, wanted)
+    by_type = {(one.dtype, one.shape): one for one in source.entries.values()}
+    return all(
+        ((one.dtype, one.shape) in by_type and one.name not in fitting.remapped)
+        or any(fitting.admits(one, entry) for entry in by_type.values())
+        for one in _required(model, wanted, {}, _permitted(model, wanted), fitting)
     )
 
 
@@ -148,24 +150,13 @@ def _explaining(
     candidates: Sequence[Candidate],
     fitting: Fitting,
 ) -> List[Candidate]:
-    waived = waivers.permitted(
-        model.allow_missing, (variable.local_name for variable in wanted)
-    )
-    permitted = {*waived, *model.shared}
+    permitted = _permitted(model, wanted)
     # That nothing is matched would explain a model whose variables may all be missing,
     # also where the checkpoint has them and they do not fit.
     matching = [candidate for candidate in candidates if candidate.table]
     full = []
     for candidate in matching or candidates:
-        required = [
-            variable
-            for variable in wanted
-            if (
-                variable.name in candidate.table or variable.local_name not in permitted
-            )
-            and variable.local_name not in model.owned_elsewhere
-            and variable.name not in fitting.left_out
-        ]
+        required = _required(model, wanted, candidate.table, permitted, fitting)
         if not candidates_lib.explains(
             candidate, required, view.entries, fitting.admits
         ):
@@ -173,6 +164,31 @@ def _explaining(
         if not lacking_average(model, view, candidate.table):
             full.append(candidate)
     return candidates_lib.distinct(full, fitting.left_out)
+
+
+def _permitted(model: ModelSpec, wanted: Sequence[VariableSpec]) -> Set[str]:
+    """The variables that the checkpoint may lack, without the model's scope."""
+    waived = waivers.permitted(
+        model.allow_missing, (variable.local_name for variable in wanted)
+    )
+    return {*waived, *model.shared}
+
+
+def _required(
+    model: ModelSpec,
+    wanted: Sequence[VariableSpec],
+    table: Mapping[str, str],
+    permitted: Set[str],
+    fitting: Fitting,
+) -> List[VariableSpec]:
+    """The variables that need a key that they admit: those with one, and the rest."""
+    return [
+        variable
+        for variable in wanted
+        if (variable.name in table or variable.local_name not in permitted)
+        and variable.local_name not in model.owned_elsewhere
+        and variable.name not in fitting.left_out
+    ]
 
 
 def _is_largest(one: Candidate, full: Sequence[Candidate]) -> bool:

@@ -9,13 +9,12 @@ another table; which it was is said.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-from typing import Deque, Dict, FrozenSet, Iterator, List, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Sequence, Tuple
 
 from legacy_restore.mapping.packs.pack import RulePack
 from legacy_restore.mapping.packs.registry import PACKS
-from legacy_restore.planning.considering import explained
+from legacy_restore.planning.considering import explained, may_explain
 from legacy_restore.planning.matching import Match, match_by_names
 from legacy_restore.planning.names import (
     Names,
@@ -24,14 +23,12 @@ from legacy_restore.planning.names import (
     names_by_rules,
 )
 from legacy_restore.planning.namings import namings_of
+from legacy_restore.planning.pack_series import helpful_packs
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.report.findings import KINDS, Finding
 
 _UNEXPLAINED = frozenset(["missing-key", "shape-mismatch", "dtype-mismatch"])
-_MAX_PACKS = 3
-# Names that are given to packs while series of them are tried, for a hint.
-_MAX_NAMES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,17 +66,40 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     match = match_by_names(model, source, names)
     if model.rules or not _unexplained(match):
         return match
-    others = _other_names(model, source)
-    ways = _distinct(_explaining(model, source, others, [()]))
-    if not ways and not model.packs:
-        single = [(pack,) for pack in PACKS.values() if not pack.caution]
-        ways = _distinct(_explaining(model, source, [names, *others], single))
+    ways = _other_ways(model, source, names)
     if not ways:
         return match if model.packs else _with_packs_hinted(match, model, source, names)
     if len(ways) > 1:
         return _ambiguous(model, ways)
     (way,) = ways
     return _with_remark(way, model)
+
+
+def explained_by(model: ModelSpec, source: Source) -> bool:
+    """Returns whether a checkpoint has all of a model: what a match goes by.
+
+    Args:
+      model: The model; its waivers permit deviations.
+      source: What the checkpoint holds.
+    """
+    if all(variable.is_local for variable in model.variables):
+        return False
+    names = names_by_rules(model, source)
+    if explained(model, source, names).all:
+        return True
+    return not model.rules and bool(_other_ways(model, source, names))
+
+
+def _other_ways(model: ModelSpec, source: Source, names: Names) -> List[_Way]:
+    """Returns the ways to match by other names than keys and rules give."""
+    if not may_explain(model, source):
+        return []
+    others = _other_names(model, source)
+    ways = _distinct(_explaining(model, source, others, [()]))
+    if ways or model.packs:
+        return ways
+    single = [(pack,) for pack in PACKS.values() if not pack.caution]
+    return _distinct(_explaining(model, source, [names, *others], single))
 
 
 def _unexplained(match: Match) -> List[Finding]:
@@ -176,43 +196,17 @@ def _with_packs_hinted(
     match: Match, model: ModelSpec, source: Source, names: Names
 ) -> Match:
     """Says on the first missing variable which packs would explain more."""
-    before = most = explained(model, source, names).count
-    best: Tuple[RulePack, ...] = ()
-    for packs, renamed in _series(model, source, names):
-        count = explained(model, source, renamed).count
-        if count > most:
-            best, most = packs, count
-    if not best:
+    helpful = helpful_packs(model, source, names)
+    if helpful is None:
         return match
     missing = len(_unexplained(match))
-    left = max(0, missing - (most - before))
-    written = f"rules={[one.name for one in best]!r} for {model.name!r}"
+    left = max(0, missing - helpful.num_more)
+    packs = helpful.packs
+    written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
-    cautions = "".join(f"; {one.caution}" for one in best if one.caution)
+    cautions = "".join(f"; {one.caution}" for one in packs if one.caution)
     hint = f"{written}, with which {what}{cautions}"
     hinted = dataclasses.replace(first, hint=hint)
     findings = tuple(hinted if one is first else one for one in match.findings)
     return dataclasses.replace(match, findings=findings)
-
-
-def _series(
-    model: ModelSpec, source: Source, names: Names
-) -> Iterator[Tuple[Tuple[RulePack, ...], Names]]:
-    """Yields packs that change names one after the other, the shortest series first."""
-    waiting: Deque[Tuple[Tuple[RulePack, ...], Names]] = collections.deque()
-    waiting.append(((), names))
-    names_left = _MAX_NAMES
-    while waiting:
-        packs, renamed = waiting.popleft()
-        if packs:
-            yield packs, renamed
-        if len(packs) == _MAX_PACKS:
-            continue
-        for pack in PACKS.values():
-            names_left -= len(renamed.renamed.key_of)
-            if names_left < 0:
-                break
-            after = names_by_packs(renamed, [pack], model, source)
-            if after is not None and pack not in packs:
-                waiting.append(((*packs, pack), after))

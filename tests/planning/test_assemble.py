@@ -126,6 +126,35 @@ def test_the_checkpoint_that_would_fit_is_named_on_the_first_variable():
     assert "'encoder'" in hints[2]
 
 
+def test_a_swap_is_told_by_the_names_that_packs_and_rules_give():
+    old = ("rnn/gru_cell/gates/weights", "rnn/gru_cell/gates/biases")
+    new = ("rnn/gru_cell/gates/kernel", "rnn/gru_cell/gates/bias")
+    plan = plan_of(
+        (model(*new, name="rnn"), source("b/x", "b/y")),
+        (model("x", "z", name="other", rules=(Rename("y$", "z"),)), source(*old)),
+    )
+    hints = [one.hint or "" for one in plan.findings if one.id == "missing-key"]
+    assert ["swapped" in hint for hint in hints] == [True, False, False, False]
+    # A checkpoint that a pack makes fit its own model says nothing.
+    plan = plan_of(
+        (model(*new, name="one"), source("b/x", "b/y")),
+        (model(*new, name="two"), source(*old)),
+    )
+    assert not any("swapped" in (one.hint or "") for one in plan.findings)
+
+
+def test_a_swap_is_not_told_by_what_may_be_missing():
+    plan = plan_of(
+        (
+            model("a", variable("b", [3], scope="x"), name="x", allow_missing=("a",)),
+            source("c"),
+        ),
+        (model("d", name="y"), source(entry("b", [3]))),
+    )
+    assert "missing-key" in error_ids(plan.findings)
+    assert not any("swapped" in (one.hint or "") for one in plan.findings)
+
+
 def test_no_swap_is_suspected_where_no_other_checkpoint_fits():
     plan = plan_of(
         (model("a", name="x"), source("b")),

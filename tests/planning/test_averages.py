@@ -4,9 +4,8 @@ import pytest
 
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning.assemble import PlanInput, make_plan
-from legacy_restore.planning.considering import explained_by
 from legacy_restore.planning.hints import waiver_hints
-from legacy_restore.planning.model_matching import match_model
+from legacy_restore.planning.model_matching import explained_by, match_model
 from legacy_restore.planning.plan import Action
 from tests.planning.specs import (
     entry,

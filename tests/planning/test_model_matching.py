@@ -4,9 +4,10 @@ import pytest
 
 from legacy_restore.mapping.packs.pack import RulePack, substitutions
 from legacy_restore.mapping.packs.registry import PACKS
+from legacy_restore.mapping.partial import Partial
 from legacy_restore.mapping.rules import Rename
-from legacy_restore.planning import model_matching
-from legacy_restore.planning.model_matching import match_model
+from legacy_restore.planning import model_matching, pack_series
+from legacy_restore.planning.model_matching import explained_by, match_model
 from legacy_restore.planning.plan import Action
 from tests.planning.specs import entry, error_ids, ids, model, of_id, source, variable
 
@@ -24,10 +25,15 @@ NEW = ("rnn/cell/kernel", "rnn/cell/bias")
 OLDEST = ("RNN/Cell/weights", "RNN/Cell/biases")
 
 
+def use_packs(monkeypatch, packs):
+    for module in (model_matching, pack_series):
+        monkeypatch.setattr(module, "PACKS", packs)
+
+
 @pytest.fixture(autouse=True)
 def packs(monkeypatch):
     found = {one.name: one for one in (KERNEL, LOWER, TOWER)}
-    monkeypatch.setattr(model_matching, "PACKS", found)
+    use_packs(monkeypatch, found)
     return found
 
 
@@ -172,7 +178,7 @@ def test_a_pack_that_names_cannot_vouch_for_is_only_proposed(packs):
 
 def test_a_cell_without_forget_bias_is_never_taken_for_one_with_it(monkeypatch):
     """Names and shapes are the same, and LSTMCell adds 1 unless told otherwise."""
-    monkeypatch.setattr(model_matching, "PACKS", PACKS)
+    use_packs(monkeypatch, PACKS)
     cell = "rnn/cudnn_compatible_lstm_cell"
     match = match_model(
         model("rnn/lstm_cell/kernel", "rnn/lstm_cell/bias"),
@@ -181,3 +187,50 @@ def test_a_cell_without_forget_bias_is_never_taken_for_one_with_it(monkeypatch):
     assert keys(match) == [None, None]
     hint = of_id(match.findings, "missing-key")[0].hint
     assert "'cudnn-rnn'" in hint and "forget_bias=0" in hint
+
+
+def test_what_a_pack_explains_is_explained():
+    assert explained_by(model(*NEW), source(*OLD))
+    assert explained_by(model(*NEW, packs=(KERNEL,)), source(*OLD))
+    assert not explained_by(model(*NEW), source(*OLDEST))
+    assert explained_by(model(*NEW, packs=(LOWER, KERNEL)), source(*OLDEST))
+    # With rules of the caller's own nothing else is tried.
+    assert not explained_by(model(*NEW, rules=(Rename("x", "y"),)), source(*OLD))
+
+
+def test_no_pack_is_tried_where_a_type_is_lacking(packs):
+    tried = []
+
+    def rename(keys, wanted):
+        tried.append(keys)
+        return {}
+
+    packs["watching"] = pack("watching", rename=rename)
+    one = model(variable(NEW[0], [3]), NEW[1])
+    assert not explained_by(one, source(*OLD))
+    assert tried == []
+    assert explained_by(model(*NEW), source(*OLD))
+    assert len(tried) == 1
+
+
+KERNEL_OF_5 = variable(NEW[0], [5])
+
+
+@pytest.mark.parametrize(
+    "first, permission, stored",
+    [
+        (KERNEL_OF_5, {"allow_missing": (NEW[0],)}, OLD[1:]),
+        (KERNEL_OF_5, {"partial": Partial(only=(NEW[1],))}, OLD),
+        (KERNEL_OF_5, {"partial": Partial(allow_shape=((NEW[0], "pad"),))}, OLD),
+        (
+            variable(NEW[0], dtype="float16"),
+            {"partial": Partial(cast=((NEW[0], "float16"),))},
+            OLD,
+        ),
+    ],
+)
+def test_a_type_that_may_be_lacking_leaves_packs_to_be_tried(first, permission, stored):
+    assert not explained_by(model(first, NEW[1]), source(*stored))
+    one = model(first, NEW[1], **permission)
+    assert explained_by(one, source(*stored))
+    assert keys(match_model(one, source(*stored)))[1] == OLD[1]
