@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from legacy_restore.cli import output
+from legacy_restore.cli import output, text_graphs
 
 NAME = "audit"
 HELP = "List what a saved graph could do - Python, files, network - and gives away."
@@ -16,9 +16,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a graph: .meta, saved_model.pb, a frozen GraphDef, an event file; or the "
-        "directory of a SavedModel, TF-Hub module or session bundle; of a checkpoint "
-        "the .meta beside it",
+        help="a graph: .meta, saved_model.pb, a frozen GraphDef, .pbtxt, an event "
+        "file; or the directory of a SavedModel, TF-Hub module or session bundle; of "
+        "a checkpoint the .meta beside it",
     )
 
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     # The other commands do without it.
     from legacy_restore.examining.audit import audit_file
 
-    audit = audit_file(args.file)
+    audit = audit_file(args.file, text_graphs.read_text)
     if args.json:
         output.print_json(audit.to_json())
     else:

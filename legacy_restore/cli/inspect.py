@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from legacy_restore.cli import inspect_views, output
+from legacy_restore.cli import inspect_views, output, text_graphs
 from legacy_restore.errors import exit_code_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="LOCATION",
         help="a prefix, any file of the checkpoint, a directory, DIR@latest, DIR@STEP, "
         "a state file, a SavedModel directory, or a graph: .meta, saved_model.pb, a "
-        "frozen GraphDef",
+        "frozen GraphDef, .pbtxt",
     )
     inspect_views.add_flags(parser)
 
@@ -46,7 +46,7 @@ def _inspection(args: argparse.Namespace) -> Inspection:
     from legacy_restore.examining.inspection import Inspection, inspect_location
 
     if not inspect_views.are_asked_for(args):
-        return inspect_location(args.location)
+        return inspect_location(args.location, text_graphs.read_text)
     # Who asks for some tensors did not ask for the graph.
     with open_checkpoint(args.location) as checkpoint:
         view = inspect_views.view_of(checkpoint, contents_of(checkpoint), args)

@@ -7,9 +7,11 @@ everything in the file, for whoever wants to know before; nothing is imported or
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
+from legacy_restore import errors
 from legacy_restore.checkpoint.faults import corrupt
 from legacy_restore.checkpoint.files import PositionedFile
 from legacy_restore.checkpoint.graph_files import META_SUFFIX
@@ -28,6 +30,7 @@ from legacy_restore.examining.risks import Risk, risks_of
 from legacy_restore.graphdef.files import (
     GraphFormat,
     SavedGraph,
+    TextReader,
     message_of_file,
     read_saved_graph,
 )
@@ -111,13 +114,14 @@ class Audit:
         return audit_text(self)
 
 
-def audit_file(location: LocationLike) -> Audit:
-    """Tells what a file of saved graphs could do; no TensorFlow.
+def audit_file(location: LocationLike, read_text: Optional[TextReader] = None) -> Audit:
+    """Tells what a file of saved graphs could do; no TensorFlow but what reads texts.
 
     Args:
       location: A ``.meta`` file, a ``saved_model.pb``, a ``GraphDef`` or event file of
         any name, or the directory of a SavedModel, TF-Hub module or session bundle. Of
         a checkpoint it is the ``.meta`` file beside it.
+      read_text: What reads graphs in text format; without it they are refused.
 
     Raises:
       LocationError: Nothing is there, or a checkpoint without a graph.
@@ -125,10 +129,12 @@ def audit_file(location: LocationLike) -> Audit:
       UnsupportedCheckpointError: It holds no graph, or one in text format.
     """
     path = _graph_file(os.fsdecode(os.fspath(location)))
-    saved = read_saved_graph(path)
+    if read_text is not None:  # It is looked at in two ways.
+        read_text = functools.lru_cache(maxsize=1)(read_text)
+    saved = read_saved_graph(path, read_text)
     file = PositionedFile(path)
     try:
-        leaks = _leaks(saved, message_of_file(file))
+        leaks = _leaks(saved, message_of_file(file, read_text))
     except FormatError as error:
         raise corrupt(path, str(error)) from error
     finally:
@@ -143,10 +149,17 @@ def audit_file(location: LocationLike) -> Audit:
 
 def _graph_file(given: str) -> str:
     """The file that a location names: itself, or what lies beside a checkpoint."""
-    for path in (find_graph_file(given), given, given + META_SUFFIX):
-        if path is not None and os.path.isfile(path):
-            return path
-    prefix = resolve_location(given).prefix
+    path = find_graph_file(given)
+    if path is not None:
+        return path
+    try:
+        prefix = resolve_location(given).prefix
+    except errors.CheckpointError:
+        # A graph of any name, or a prefix of which only the graph is left.
+        for path in (given, given + META_SUFFIX):
+            if os.path.isfile(path):
+                return path
+        raise
     path = prefix + META_SUFFIX
     if not os.path.isfile(path):
         raise no_checkpoint(

@@ -8,8 +8,8 @@ from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from legacy_restore.examining.graph_summary import GraphSummary, summarise
 from legacy_restore.examining.graph_usage import line_to_paste
-from legacy_restore.graphdef.files import GraphFormat, read_saved_graph
-from legacy_restore.graphdef.locating import BUNDLE_FILE, HUB_FILE
+from legacy_restore.graphdef.files import GraphFormat, TextReader, read_saved_graph
+from legacy_restore.graphdef.locating import BUNDLE_FILE, HUB_FILE, TEXT_SUFFIX
 from legacy_restore.report.findings import KINDS, Finding
 
 _ASSETS = "assets"
@@ -58,8 +58,14 @@ class GraphFile:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no checkpoint can belong to it: a ``GraphDef`` names none."""
-        return self.kind == GraphFormat.GRAPH.value
+        """Whether it names no checkpoint.
+
+        A ``.meta`` file does by its name, and a SavedModel by its place; neither a
+        ``GraphDef`` nor a text of any other name.
+        """
+        is_text = self.path.endswith(TEXT_SUFFIX)
+        is_meta_graph = self.kind == GraphFormat.META_GRAPH.value
+        return self.kind == GraphFormat.GRAPH.value or (is_text and is_meta_graph)
 
     @property
     def needs_checkpoint(self) -> bool:
@@ -87,7 +93,7 @@ class GraphFile:
             for name in missing
         ]
         if self.is_alone and self.graphs[0].variables:
-            found.append(_not_frozen(self.path, len(self.graphs[0].variables)))
+            found.append(_not_frozen(self))
         return tuple(found)
 
     def to_json(self) -> Dict[str, Any]:
@@ -114,27 +120,30 @@ class GraphFile:
         return graph_file_text(self)
 
 
-def _not_frozen(path: str, count: int) -> Finding:
+def _not_frozen(file: GraphFile) -> Finding:
+    what = "a GraphDef" if file.kind == GraphFormat.GRAPH.value else "a text"
     return Finding(
         KINDS["graph-needs-checkpoint"],
-        path,
-        f"it has {count:,} variables, whose values are in a checkpoint that a GraphDef "
-        "does not name",
+        file.path,
+        f"it has {len(file.graphs[0].variables):,} variables, whose values are in a "
+        f"checkpoint that {what} does not name",
     )
 
 
-def read_graph_file(path: str) -> GraphFile:
+def read_graph_file(path: str, read_text: Optional[TextReader] = None) -> GraphFile:
     """Reads a file of saved graphs.
 
     Args:
       path: A ``.meta`` file, a ``saved_model.pb``, or a ``GraphDef`` of any name.
+      read_text: What reads graphs in text format; without it they are refused.
 
     Raises:
       LocationError: The file cannot be opened.
       CorruptCheckpointError: It contradicts the format that its name promises.
-      UnsupportedCheckpointError: It holds no saved graph, or one in text format.
+      UnsupportedCheckpointError: It holds no saved graph, or one in text format
+        that nothing was given for.
     """
-    saved = read_saved_graph(path)
+    saved = read_saved_graph(path, read_text)
     kind = saved.format.value
     directory, name = os.path.split(path)
     if saved.format is GraphFormat.SAVED_MODEL:

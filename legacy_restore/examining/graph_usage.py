@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, List, Sequence
 
 from legacy_restore.checkpoint.graph_files import META_SUFFIX
 from legacy_restore.graphdef.files import GraphFormat
-from legacy_restore.graphdef.locating import BUNDLE_FILE, SAVED_MODEL_FILE
+from legacy_restore.graphdef.locating import (
+    BUNDLE_FILE,
+    SAVED_MODEL_FILE,
+    SAVED_MODEL_TEXT,
+)
 
 if TYPE_CHECKING:
     from legacy_restore.examining.graph_file import GraphFile
@@ -34,7 +38,8 @@ def line_to_paste(file: GraphFile, number: int) -> str:
     """
     graph = file.graphs[number]
     directory, name = os.path.split(file.path)
-    if name in (SAVED_MODEL_FILE, BUNDLE_FILE) and file.kind not in (
+    in_directory = (SAVED_MODEL_FILE, SAVED_MODEL_TEXT, BUNDLE_FILE)
+    if name in in_directory and file.kind not in (
         GraphFormat.META_GRAPH.value,
         GraphFormat.GRAPH.value,
     ):

@@ -23,6 +23,7 @@ from legacy_restore.report.table import in_blocks
 if TYPE_CHECKING:
     from legacy_restore.examining.graph_file import GraphFile
     from legacy_restore.examining.view import View
+    from legacy_restore.graphdef.files import TextReader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +76,16 @@ class Inspection:
         return in_blocks([*([part] for part in parts), *blocks])
 
 
-def inspect_location(location: LocationLike) -> Inspection:
-    """Looks at what is at a location; no TensorFlow.
+def inspect_location(
+    location: LocationLike, read_text: Optional[TextReader] = None
+) -> Inspection:
+    """Looks at what is at a location; no TensorFlow but what reads texts.
 
     Args:
       location: Whatever ``open_checkpoint`` takes, or a file or directory of saved
         graphs: ``.meta``, ``saved_model.pb``, a frozen ``GraphDef``, a SavedModel, a
         TF-Hub module of TensorFlow 1, a session bundle.
+      read_text: What reads graphs in text format; without it they are refused.
 
     Raises:
       LocationError: Nothing is there.
@@ -91,22 +95,22 @@ def inspect_location(location: LocationLike) -> Inspection:
     given = os.fsdecode(os.fspath(location))
     path = find_graph_file(given)
     if path is None:
-        return _of_checkpoint(given)
+        return _of_checkpoint(given, read_text)
     try:
-        graph = _read_graph(path)
-    except errors.CheckpointError as error:
+        graph = _read_graph(path, read_text)
+    except (errors.CheckpointError, errors.MissingDependencyError) as error:
         return _without_graph(given, path, error)
     return _with_graph(given, graph)
 
 
-def _read_graph(path: str) -> GraphFile:
+def _read_graph(path: str, read_text: Optional[TextReader]) -> GraphFile:
     # The decoder of graphs takes longer to load than a checkpoint to list.
     from legacy_restore.examining.graph_file import read_graph_file
 
-    return read_graph_file(path)
+    return read_graph_file(path, read_text)
 
 
-def _of_checkpoint(given: str) -> Inspection:
+def _of_checkpoint(given: str, read_text: Optional[TextReader]) -> Inspection:
     try:
         return Inspection(given, None, _looked_at(given))
     except (errors.LocationError, errors.UnsupportedCheckpointError):
@@ -116,7 +120,7 @@ def _of_checkpoint(given: str) -> Inspection:
         if not os.path.isfile(path):
             raise
         try:
-            graph = _read_graph(path)
+            graph = _read_graph(path, read_text)
         except errors.CheckpointError:
             graph = None
         if graph is None:
@@ -143,7 +147,9 @@ def _with_graph(given: str, graph: GraphFile) -> Inspection:
         return Inspection(given, graph, contents_of(checkpoint))
 
 
-def _without_graph(given: str, path: str, error: errors.CheckpointError) -> Inspection:
+def _without_graph(
+    given: str, path: str, error: errors.LegacyRestoreError
+) -> Inspection:
     """The checkpoint alone, where there is one, and why there is no graph."""
     try:
         contents = _looked_at(given)

@@ -5,6 +5,9 @@ a ``SavedModel``. Other names say nothing: what TensorFlow calls a frozen graph 
 ``GraphDef`` under any name, and no message says of which type it is. There a file is
 taken for the first of the three as which it makes sense. An event file is told by its
 first record; the last graph in it is taken.
+
+Text format names fields where binary format numbers them. The names are TensorFlow's
+to know, so that a text is read by what the caller brings for it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import dataclasses
 import enum
 import os
 import re
-from typing import Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 from legacy_restore import errors
 from legacy_restore.checkpoint.faults import corrupt, not_there, other_file, unsupported
@@ -59,8 +62,29 @@ class SavedGraph:
     schema_version: Optional[int] = None
 
 
-def read_saved_graph(path: str) -> SavedGraph:
+@dataclasses.dataclass(frozen=True)
+class BinaryGraph:
+    """What a text holds, in binary format.
+
+    Attributes:
+      format: The message that it is.
+      data: Its bytes.
+    """
+
+    format: GraphFormat
+    data: bytes
+
+
+TextReader = Callable[[str, bytes], BinaryGraph]
+"""From a file's path and the text in it to what it holds; raises ``FormatError``."""
+
+
+def read_saved_graph(path: str, read_text: Optional[TextReader] = None) -> SavedGraph:
     """Reads the graphs in a file; values of constants are stepped over.
+
+    Args:
+      path: The file.
+      read_text: What reads a text; without it texts are refused.
 
     Raises:
       LocationError: The file cannot be opened.
@@ -74,34 +98,35 @@ def read_saved_graph(path: str) -> SavedGraph:
     except FormatError as error:
         raise unsupported(path, str(error)) from error
     try:
-        return _read(file)
+        return _read(file, read_text)
     except FormatError as error:
         raise what_it_is(file) or corrupt(path, str(error)) from error
     finally:
         file.close()
 
 
-def _read(file: PositionedFile) -> SavedGraph:
+def _read(file: PositionedFile, read_text: Optional[TextReader]) -> SavedGraph:
     path = file.path
     if path.endswith(TEXT_SUFFIX) or is_text(file):
-        raise unsupported(
-            path,
-            "a graph in text format; binary ones are read",
-            "lr.Model.from_graph_def(...) and from_meta_graph(...) take it as it is; "
-            "to look into it, write it again with as_text=False",
-        )
+        if read_text is None:
+            raise unsupported(
+                path,
+                "a graph in text format; binary ones are read",
+                "legacy-restore inspect and audit read it with TensorFlow",
+            )
+        return _as_text(file, read_text)
     if file.size == 0:
         raise FormatError("it is empty")
     if is_event_file(file):
         return _as_events(file)
     if os.path.basename(path) == SAVED_MODEL_FILE:
-        return _as_saved_model(file)
+        return _as_saved_model(path, Source(file).root())
     if path.endswith(META_SUFFIX):
-        return _as_meta_graph(file)
+        return _as_meta_graph(path, Source(file).root())
     reasons = []
-    for read in (_as_graph, _as_meta_graph, _as_saved_model):
+    for read in _READERS.values():
         try:
-            return read(file)
+            return read(path, Source(file).root())
         except FormatError as error:
             reasons.append(str(error))
     reason = f"neither a checkpoint nor a saved graph: {reasons[0]}"
@@ -142,12 +167,20 @@ def is_text(file: PositionedFile) -> bool:
     return _TEXT.match(begin) is not None
 
 
-def message_of_file(file: PositionedFile) -> Message:
+def message_of_file(
+    file: PositionedFile, read_text: Optional[TextReader] = None
+) -> Message:
     """Returns the message that a file holds, of an event file that of its graph.
+
+    Args:
+      file: The file.
+      read_text: What reads a text.
 
     Raises:
       FormatError: An event file is damaged, or has none.
     """
+    if read_text is not None and (file.path.endswith(TEXT_SUFFIX) or is_text(file)):
+        return message_of(read_text(file.path, file.read(0, file.size)).data)
     if is_event_file(file):
         return message_of(read_event_graph(file).data)
     return Source(file).root()
@@ -163,22 +196,37 @@ def _as_events(file: PositionedFile) -> SavedGraph:
     return SavedGraph(file.path, format, (found,))
 
 
-def _as_saved_model(file: PositionedFile) -> SavedGraph:
-    model = read_saved_model(Source(file).root())
+def _as_text(file: PositionedFile, read_text: TextReader) -> SavedGraph:
+    other = what_it_is(file)
+    if other is not None:
+        raise other
+    found = read_text(file.path, file.read(0, file.size))
+    return _READERS[found.format](file.path, message_of(found.data))
+
+
+def _as_saved_model(path: str, root: Message) -> SavedGraph:
+    model = read_saved_model(root)
     if not model.meta_graphs:
         raise FormatError("a SavedModel without graph")
     return SavedGraph(
-        file.path, GraphFormat.SAVED_MODEL, model.meta_graphs, model.schema_version
+        path, GraphFormat.SAVED_MODEL, model.meta_graphs, model.schema_version
     )
 
 
-def _as_meta_graph(file: PositionedFile) -> SavedGraph:
-    meta_graph = read_meta_graph(Source(file).root())
-    return SavedGraph(file.path, GraphFormat.META_GRAPH, (meta_graph,))
+def _as_meta_graph(path: str, root: Message) -> SavedGraph:
+    return SavedGraph(path, GraphFormat.META_GRAPH, (read_meta_graph(root),))
 
 
-def _as_graph(file: PositionedFile) -> SavedGraph:
-    graph = read_graph(Source(file).root())
+def _as_graph(path: str, root: Message) -> SavedGraph:
+    graph = read_graph(root)
     if not graph.nodes:
         raise FormatError("a GraphDef without node")
-    return SavedGraph(file.path, GraphFormat.GRAPH, (MetaGraph(graph),))
+    return SavedGraph(path, GraphFormat.GRAPH, (MetaGraph(graph),))
+
+
+# In the order in which a file of any name is taken for one of them.
+_READERS: Dict[GraphFormat, Callable[[str, Message], SavedGraph]] = {
+    GraphFormat.GRAPH: _as_graph,
+    GraphFormat.META_GRAPH: _as_meta_graph,
+    GraphFormat.SAVED_MODEL: _as_saved_model,
+}

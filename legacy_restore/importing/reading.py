@@ -41,11 +41,8 @@ from legacy_restore.importing.session_bundles import (
     with_signatures,
 )
 from legacy_restore.importing.tags import choose_tags
-from legacy_restore.importing.text_graphs import read_text
+from legacy_restore.importing.text_graphs import MAX_MESSAGE, read_text
 from legacy_restore.tf import SavedModel, tf
-
-MAX_MESSAGE = (1 << 31) - 1
-"""Largest message in bytes that protocol buffers read, in any language."""
 
 
 def read_graph_file(path: LocationLike) -> SavedGraph:

@@ -13,7 +13,11 @@ from google.protobuf import text_format
 
 from legacy_restore.checkpoint.faults import unsupported
 from legacy_restore.checkpoint.wire import FormatError
+from legacy_restore.graphdef.files import BinaryGraph, GraphFormat
 from legacy_restore.tf import SavedModel, tf
+
+MAX_MESSAGE = (1 << 31) - 1
+"""Largest message in bytes that protocol buffers read, in any language."""
 
 _FIRST_FIELD = re.compile(r"\s*(?:#[^\n]*(?:\n|$)\s*)*([a-z_]+)\s*[:{]")
 _GRAPH_FIELDS = ("node", "library", "version", "versions", "debug_info")
@@ -52,6 +56,27 @@ def read_text(path: str, data: bytes) -> Any:
             "write it in binary format with the TensorFlow that wrote it, or remove "
             "the field",
         ) from error
+
+
+def text_as_binary(path: str, data: bytes) -> BinaryGraph:
+    """Returns what a text holds in binary format, for what reads that alone.
+
+    Args:
+      path: The file, for messages.
+      data: The whole text.
+
+    Raises:
+      FormatError: It is no graph, or too large for one message.
+      UnsupportedCheckpointError: It has a field that this TensorFlow does not know.
+    """
+    message = read_text(path, data)
+    if message.ByteSize() > MAX_MESSAGE:
+        raise FormatError("text of more than 2 GiB in binary format")
+    if isinstance(message, SavedModel):
+        return BinaryGraph(GraphFormat.SAVED_MODEL, message.SerializeToString())
+    if isinstance(message, tf.MetaGraphDef):
+        return BinaryGraph(GraphFormat.META_GRAPH, message.SerializeToString())
+    return BinaryGraph(GraphFormat.GRAPH, message.SerializeToString())
 
 
 def _message_of(first_field: str) -> Any:

@@ -49,3 +49,13 @@ def test_it_loads_no_tensorflow(tmp_path):
     )
     done = run(script=("-c", program))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_text_is_audited_and_inspected_with_tensorflow(tmp_path):
+    text = 'node {\n  name: "py"\n  op: "PyFunc"\n}\n'
+    (tmp_path / "graph.pbtxt").write_text(text)
+    done = run("audit", "graph.pbtxt", cwd=tmp_path)
+    assert (done.returncode, "PyFunc" in done.stdout) == (0, True), done.stderr
+    done = run("inspect", "graph.pbtxt", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["graph"]["graphs"][0]["nodes"] == 1

@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 from legacy_restore import errors
+from legacy_restore.checkpoint.wire import FormatError
 from legacy_restore.examining.audit import audit_file
 from legacy_restore.graphdef.dangerous_ops import Reach
-from tests.checkpoint.builders import message
+from legacy_restore.graphdef.files import BinaryGraph, GraphFormat
+from tests.checkpoint.builders import message, small_checkpoint
 from tests.conftest import ROOT
 from tests.graphdef import builders as b
 from tests.samples import sample
@@ -224,3 +226,45 @@ def test_real_savers_are_all_recognized():
         found = audit_file(sample(*parts))
         assert not found.needs_trust, parts
         assert any(one.is_savers for one in found.graphs[0].risks)
+
+
+def test_any_file_of_a_checkpoint_is_about_the_graph_beside_it(tmp_path):
+    prefix = small_checkpoint(str(tmp_path / "model.ckpt-3"))
+    path = b.write(prefix + ".meta", b.meta_graph(b.graph(PYTHON)))
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-3"\n')
+    files = [str(one) for one in tmp_path.iterdir()]
+    assert len(files) == 4
+    for location in [*files, prefix, str(tmp_path), f"{tmp_path}@3"]:
+        found = audit_file(location)
+        assert (found.path, found.needs_trust) == (path, True)
+    os.remove(path)
+    for location in (prefix + ".index", str(tmp_path / "checkpoint")):
+        with pytest.raises(errors.LocationError, match="has none beside it"):
+            audit_file(location)
+
+
+def test_a_text_is_read_by_what_is_given_for_it(tmp_path):
+    binary = b.meta_graph(b.graph(PYTHON, *READ))
+    read = []
+
+    def read_text(path, data):
+        read.append((path, data))
+        return BinaryGraph(GraphFormat.META_GRAPH, binary)
+
+    text = b"meta_info_def {\n}\n"
+    expected = audit_file(b.write(tmp_path / "model.meta", binary)).to_json()
+    for name in ("graph.pbtxt", "text.meta", "text"):
+        path = b.write(tmp_path / name, text)
+        with pytest.raises(errors.UnsupportedCheckpointError, match="text format"):
+            audit_file(path)
+        assert audit_file(path, read_text).to_json() == {**expected, "path": path}
+    assert len(read) == 3 and read[0] == (str(tmp_path / "graph.pbtxt"), text)
+
+
+def test_a_text_that_is_no_graph_is_at_fault(tmp_path):
+    def read_text(path, data):
+        raise FormatError("line 3: a letter too many")
+
+    path = b.write(tmp_path / "graph.pbtxt", b"node {\n")
+    with pytest.raises(errors.CorruptCheckpointError, match="a letter too many"):
+        audit_file(path, read_text)
