@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, List, Tuple
 
 from legacy_restore import errors
 from legacy_restore.cli import models, output, partial
 
 if TYPE_CHECKING:
+    from legacy_restore.mapping.packs.pack import RulePack
     from legacy_restore.planning.estimating import Wanted
 
 _WEIGHTS = ("raw", "ema")
@@ -39,6 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
     add("--model", "=", "NAME=LOCATION", "a checkpoint under a name of its own")
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
+    models.add_rules_flag(parser)
     add("--weights", ":", "NAME:KIND", "raw (the default), or ema: moving averages")
     add("--cast", ":", "NAME:PATTERN=>DTYPE", "variables that have this dtype")
     add("--only", ":", "NAME:PATTERN", "these variables are restored, and no others")
@@ -79,18 +81,16 @@ def _wanted(args: argparse.Namespace) -> List[Wanted]:
     names = [one.name for one in args.model]
     if len(set(names)) < len(names):
         raise errors.UsageError("--model: two models have one name")
-    for flag in ("rename", "weights", "cast", "only", "exclude"):
-        for one in getattr(args, flag):
-            if one.name not in names:
-                raise errors.UsageError(
-                    f"--{flag}: there is no model {one.name!r}",
-                    hint=f"--model={one.name}=LOCATION",
-                )
+    for flag in ("rename", "rules", "weights", "cast", "only", "exclude"):
+        models.check_names(flag, getattr(args, flag), names)
     weights = {one.name: one.value for one in args.weights}
     for kind in weights.values():
         if kind not in _WEIGHTS:
             raise errors.UsageError(f"--weights: there are no {kind!r} weights")
-    wanted = [Wanted(location, location) for location in args.locations]
+    wanted = [
+        Wanted(location, location, packs=_packs("", args))
+        for location in args.locations
+    ]
     for one in args.model:
         part = check_partial(
             cast=partial.casts_of(models.values_of(one.name, args.cast)),
@@ -104,6 +104,7 @@ def _wanted(args: argparse.Namespace) -> List[Wanted]:
                 one.value,
                 one.name,
                 rules=tuple(map(models.rule_of, rules)),
+                packs=_packs(one.name, args),
                 weights=weights.get(one.name, "raw"),
                 only=part.only,
                 exclude=part.exclude,
@@ -113,3 +114,9 @@ def _wanted(args: argparse.Namespace) -> List[Wanted]:
     if not wanted:
         raise errors.UsageError("name a checkpoint", hint=EXAMPLE)
     return wanted
+
+
+def _packs(name: str, args: argparse.Namespace) -> Tuple[RulePack, ...]:
+    from legacy_restore.mapping.packs.registry import pack_named
+
+    return tuple(pack_named(pack) for pack in models.packs_for(name, args.rules))

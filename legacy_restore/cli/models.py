@@ -6,7 +6,7 @@ import argparse
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 from legacy_restore import errors
 from legacy_restore.cli import partial, saved_models
@@ -82,15 +82,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--builder", "=", "NAME=MODULE:FUNCTION", "the function that builds the model")
     add("--scope", "=", "NAME=SCOPE", "the variable scope, NAME unless given")
     add("--rename", ":", "NAME:PATTERN=>TEXT", "a rule that renames checkpoint keys")
-    parser.add_argument(
-        "--rules",
-        action="append",
-        default=[],
-        type=pack_for,
-        metavar="[NAME:]PACK",
-        help="a rule pack for names of another time (legacy-restore rules lists them), "
-        "without NAME: for all models; repeat it for more",
-    )
+    add_rules_flag(parser)
     add("--allow_missing", ":", "NAME:PATTERN", "variables the checkpoint may lack")
     add("--allow_unused", ":", "NAME:PATTERN", "weights that may stay behind")
     partial.add_flags(add)
@@ -109,6 +101,19 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_rules_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that names rule packs."""
+    parser.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        type=pack_for,
+        metavar="[NAME:]PACK",
+        help="a rule pack for names of another time (legacy-restore rules lists them), "
+        "without NAME: for all models; repeat it for more",
+    )
+
+
 def models_of(args: argparse.Namespace) -> List[Model]:
     """Returns the models that the flags describe.
 
@@ -118,12 +123,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
     """
     names = [one.name for one in args.model]
     for flag in _PER_MODEL:
-        for one in getattr(args, flag):
-            if one.name and one.name not in names:
-                raise errors.UsageError(
-                    f"--{flag}: there is no model {one.name!r}",
-                    hint=f"--model={one.name}=LOCATION",
-                )
+        check_names(flag, getattr(args, flag), names)
     builders = _single(args.builder, "builder")
     scopes = _single(args.scope, "scope")
     weights = _single(args.weights, "weights")
@@ -135,7 +135,7 @@ def models_of(args: argparse.Namespace) -> List[Model]:
             "rules": [
                 *(rule_of(text) for text in values_of(name, args.rename)),
                 *partial.remaps_of(values_of(name, args.vocabulary)),
-                *(one.value for one in args.rules if one.name in ("", name)),
+                *packs_for(name, args.rules),
             ],
             "allow_missing": values_of(name, args.allow_missing),
             "allow_unused": values_of(name, args.allow_unused),
@@ -193,6 +193,35 @@ def shared_of(args: argparse.Namespace) -> List[Shared]:
         models = tuple(names.split("/"))
         found.append(Shared(scope, models, owner if has_owner else None))
     return found
+
+
+def check_names(flag: str, values: Sequence[Named], names: Sequence[str]) -> None:
+    """Checks that the values of a flag are about models that there are.
+
+    Args:
+      flag: The flag.
+      values: Its values; one without a name is about all models.
+      names: The models.
+
+    Raises:
+      UsageError: There is no such model.
+    """
+    for one in values:
+        if one.name and one.name not in names:
+            raise errors.UsageError(
+                f"--{flag}: there is no model {one.name!r}",
+                hint=f"--model={one.name}=LOCATION",
+            )
+
+
+def packs_for(name: str, values: Sequence[Named]) -> List[str]:
+    """Returns the names of the rule packs that ``--rules`` gives one model.
+
+    Args:
+      name: The model; empty for what has none.
+      values: The values of the flag.
+    """
+    return [one.value for one in values if one.name in ("", name)]
 
 
 def values_of(name: str, values: List[Named]) -> List[str]:

@@ -17,6 +17,7 @@ from legacy_restore.mapping import waivers
 from legacy_restore.mapping.packs.pack import RulePack
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning.estimate import Estimate, ModelEstimate
+from legacy_restore.planning.estimating_names import served_by, variable_names
 from legacy_restore.planning.memory import (
     FEED_COPIES,
     SWAP_COPIES,
@@ -26,7 +27,6 @@ from legacy_restore.planning.memory import (
     num_characters,
 )
 from legacy_restore.planning.names import names_by_rules
-from legacy_restore.planning.shadows import view_of
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import KINDS, Finding
@@ -136,20 +136,10 @@ def _taken(wanted: Wanted, source: Source) -> _Taken:
         packs=wanted.packs,
         weights=wanted.weights,
     )
-    view = view_of(spec, source, names_by_rules(spec, source).renamed)
-    named = {key: name for name, key in view.renamed.key_of.items()}
-    entries: Dict[str, TensorEntry] = {}
-    found: Dict[str, str] = {}
-    for key, entry in view.entries.items():
-        served = key in view.averages
-        if not served and source.classes[key].tensor_class.is_training_state:
-            continue
-        entries[entry.key] = entry
-        # An average has the name of the variable that it is restored to.
-        if served or entry.key not in found:
-            found[entry.key] = named.get(key, key)
+    served = served_by(spec, source, names_by_rules(spec, source).renamed)
+    entries = {key: source.entries[key] for key in served}
     patterns = (*wanted.only, *wanted.exclude, *wanted.cast)
-    names = _variable_names(wanted, found, patterns)
+    names = variable_names(spec, source, served, patterns)
     dtypes = _cast_dtypes(wanted.cast, names)
     return _Taken(
         entries,
@@ -157,36 +147,6 @@ def _taken(wanted: Wanted, source: Source) -> _Taken:
         _not_restored(wanted, names),
         (*_findings(wanted, source, entries), *_unused_casts(wanted, names)),
     )
-
-
-def _variable_names(
-    wanted: Wanted, names: Mapping[str, str], patterns: Sequence[str]
-) -> Mapping[str, str]:
-    """What the variables are called without the model's scope, by key.
-
-    With rules that is what they make of the keys. Without, the model's scope or one of
-    the checkpoint's own may stand before it: then the names that most of the patterns
-    match are taken, keys as they are before others.
-    """
-    if wanted.rules or wanted.packs or not patterns or not names:
-        return names
-    found = [names]
-    for scope in (wanted.scope, *_common_scopes(list(names.values()))):
-        start = f"{scope}/"
-        if scope and all(name.startswith(start) for name in names.values()):
-            found.append({key: name[len(start) :] for key, name in names.items()})
-    return min(found, key=lambda one: len(waivers.unused(patterns, one.values())))
-
-
-def _common_scopes(names: Sequence[str]) -> List[str]:
-    """The scopes that all names are in, the outermost first."""
-    parts = [name.split("/")[:-1] for name in names]
-    common = []
-    for column in zip(*parts):
-        if len(set(column)) > 1:
-            break
-        common.append(column[0])
-    return ["/".join(common[:end]) for end in range(1, len(common) + 1)]
 
 
 def _cast_dtypes(cast: Mapping[str, str], names: Mapping[str, str]) -> Dict[str, str]:

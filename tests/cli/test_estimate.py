@@ -42,8 +42,27 @@ def test_models_are_estimated_as_they_are_restored(checkpoint):
     assert without["weights"] == lr.estimate([model]).weights
 
 
+def test_rule_packs_are_those_of_a_plan(tmp_path):
+    cell = "rnn/cudnn_compatible_lstm_cell/kernel"
+    prefix = lr.write_checkpoint(tmp_path / "m", {cell: np.ones([4, 8], np.float32)})
+    cast = "--cast=m:rnn/lstm_cell/kernel=>float16"
+    for pack in ("m:cudnn-rnn", "cudnn-rnn"):
+        found = estimated(f"--model=m={prefix}", f"--rules={pack}", cast, prefix)
+        assert found["weights"] == 64 + 128
+    done = run("estimate", f"--model=m={prefix}", "--rules=cudnn-rn")
+    assert done.returncode == 2
+    assert "cudnn-rnn" in done.stderr
+
+
 @pytest.mark.parametrize(
-    "flag", ["--cast=a:w=>float32", "--only=a:w", "--exclude=a:w", "--cast=m:w"]
+    "flag",
+    [
+        "--cast=a:w=>float32",
+        "--only=a:w",
+        "--exclude=a:w",
+        "--cast=m:w",
+        "--rules=a:rnn-1.2",
+    ],
 )
 def test_flags_that_cannot_be_meant(checkpoint, flag):
     done = run("estimate", f"--model=m={checkpoint}", flag)

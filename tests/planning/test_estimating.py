@@ -7,6 +7,7 @@ import pytest
 
 import legacy_restore as lr
 from legacy_restore import errors
+from legacy_restore.mapping.packs.registry import PACKS
 from legacy_restore.planning.estimate import Estimate, ModelEstimate
 from legacy_restore.planning.estimating import Wanted, estimate_files
 from legacy_restore.planning.fitting import limit_findings, ways_within
@@ -85,6 +86,45 @@ def test_a_cast_variable_takes_what_its_own_dtype_does(trained):
     # Whether it is a ref variable, of which a feed is copied, nobody knows.
     assert (row.fed, row.peak) == (2 * 80, 80 + 12 + 2 * 80 + 160)
     assert row.dtypes == {"bfloat16": 80, "float16": 12}
+
+
+OLD_CELL = {"rnn/gru_cell/gates/weights": FLOATS, "rnn/gru_cell/gates/biases": HALVES}
+
+
+@pytest.mark.parametrize("scope", ["", "old/", "m/"])
+@pytest.mark.parametrize("packs", [(), (PACKS["rnn-1.2"],)])
+def test_patterns_are_of_names_that_packs_give_below_any_scope(tmp_path, scope, packs):
+    tensors = {f"{scope}{key}": value for key, value in OLD_CELL.items()}
+    prefix = written(tmp_path / "old", tensors)
+    exclude = ("rnn/gru_cell/gates/kernel",)
+    cast = {"rnn/gru_cell/gates/bias": "float32"}
+    row = row_of(prefix, scope="m", packs=packs, exclude=exclude, cast=cast)
+    assert (row.weights, row.initialised) == (24, 160)
+    # As they are stored, too, where no pack was named.
+    cast = {"rnn/gru_cell/gates/biases": "float32"}
+    if not packs:
+        assert row_of(prefix, scope="m", cast=cast).weights == 24 + 160
+    else:
+        with pytest.raises(errors.RestoreError, match="cast"):
+            row_of(prefix, scope="m", packs=packs, cast=cast)
+
+
+def test_a_pack_with_a_caution_is_not_tried(tmp_path):
+    cell = "rnn/cudnn_compatible_lstm_cell"
+    prefix = written(tmp_path / "old", {f"{cell}/kernel": FLOATS})
+    cast = {"rnn/lstm_cell/kernel": "float16"}
+    with pytest.raises(errors.RestoreError, match="cast"):
+        row_of(prefix, cast=cast)
+    named = (PACKS["cudnn-rnn"],)
+    assert row_of(prefix, packs=named, cast=cast).weights == 80
+
+
+def test_patterns_are_of_the_names_that_objects_have(tmp_path):
+    source = written(tmp_path / "names", {"net/a": FLOATS, "net/b": HALVES})
+    prefix = str(tmp_path / "objects.ckpt")
+    lr.to_object_based(source, prefix)
+    for key in ("net/a", "a"):
+        assert row_of(prefix, cast={key: "float16"}).weights == 80 + 12
 
 
 def test_problems_of_all_models_are_refused_at_once(trained, tmp_path):
