@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Dict,
@@ -13,11 +12,11 @@ from typing import (
     Mapping,
     Optional,
     Tuple,
-    Type,
 )
 
 from legacy_restore import errors
 from legacy_restore.checkpoint import checksum
+from legacy_restore.checkpoint.closed_on_exit import ClosedOnExit
 from legacy_restore.checkpoint.faults import corrupt_tensor
 from legacy_restore.checkpoint.reader import TensorReader
 from legacy_restore.checkpoint.resolved import Location
@@ -39,7 +38,7 @@ if TYPE_CHECKING:  # Listing what a checkpoint holds does without these.
     from legacy_restore.report.verify_report import VerifyReport
 
 
-class Checkpoint(Mapping[str, "np.ndarray"]):
+class Checkpoint(ClosedOnExit, Mapping[str, "np.ndarray"]):
     """A checkpoint on disk: keys to NumPy arrays, read when asked for.
 
     The keys are those that TensorFlow lists, sorted. Reading a tensor verifies its
@@ -296,17 +295,6 @@ class Checkpoint(Mapping[str, "np.ndarray"]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def __enter__(self) -> Checkpoint:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Checkpoint {self.prefix!r}: {self.format}, {len(self)} tensors>"

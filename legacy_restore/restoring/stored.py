@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Dict, Optional, Sequence, Type
+from typing import Dict, Optional, Sequence
 
 import numpy as np
 
@@ -15,11 +14,12 @@ from legacy_restore.checkpoint import (
     checksum,
     open_prefix,
 )
+from legacy_restore.checkpoint.closed_on_exit import ClosedOnExit
 from legacy_restore.planning.spec import Part
 from legacy_restore.restoring.opened import Opened, file_stamps
 
 
-class StoredTensors:
+class StoredTensors(ClosedOnExit):
     """What a plan's checkpoint stores, to compare values with; a context manager.
 
     A V2 checkpoint has a checksum of every tensor. Where there is none the tensors are
@@ -113,17 +113,6 @@ class StoredTensors:
                 f"the files of {self._opened.prefix} were replaced since the restore "
                 "was planned"
             )
-
-    def __enter__(self) -> StoredTensors:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes what was opened."""

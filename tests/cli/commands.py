@@ -28,6 +28,22 @@ def run(*arguments, cwd=DIGITS, script=("-m", "legacy_restore")):
     )
 
 
+def assert_light(*arguments):
+    """Runs the command, which has to end well and load none of what takes time."""
+    program = (
+        "import sys\n"
+        f"sys.argv = {['legacy-restore', *map(str, arguments)]!r}\n"
+        "from legacy_restore.cli.main import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as done:\n"
+        "    assert done.code == 0\n"
+        "assert not {'tensorflow', 'numpy', 'absl'} & set(sys.modules)\n"
+    )
+    done = run(script=("-c", program))
+    assert done.returncode == 0, done.stderr
+
+
 DENOISER = (
     "--model=denoiser=checkpoints/denoiser",
     "--builder=denoiser=models:build_denoiser",

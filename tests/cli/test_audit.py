@@ -3,7 +3,7 @@
 import json
 
 from legacy_restore.examining.audit import audit_file
-from tests.cli.commands import run
+from tests.cli.commands import assert_light, run
 from tests.graphdef import builders as b
 
 
@@ -36,19 +36,7 @@ def test_what_is_no_graph_is_an_input_at_fault(tmp_path):
 
 
 def test_it_loads_no_tensorflow(tmp_path):
-    path = write(tmp_path)
-    program = (
-        "import sys\n"
-        f"sys.argv = ['legacy-restore', 'audit', {path!r}]\n"
-        "from legacy_restore.cli.main import main\n"
-        "try:\n"
-        "    main()\n"
-        "except SystemExit as done:\n"
-        "    assert done.code == 0\n"
-        "assert not {'tensorflow', 'numpy', 'absl'} & set(sys.modules)\n"
-    )
-    done = run(script=("-c", program))
-    assert done.returncode == 0, done.stderr
+    assert_light("audit", write(tmp_path))
 
 
 def test_a_text_is_audited_and_inspected_with_tensorflow(tmp_path):

@@ -82,19 +82,22 @@ def test_layer_is_a_root_too(tmp_path):
     np.testing.assert_array_equal(layer.kernel.numpy(), VALUES["dense/kernel"])
 
 
+def assert_restored_with_last(model, values, tmp_path):
+    """Restores a model of the layers that there are and one that is called last."""
+    last = {"last/kernel": numbers([3, 2], 5), "last/bias": numbers([2], 6)}
+    prefix = write(tmp_path / "a", {**values, **last})
+    assert lr.restore_object(model, prefix).check().ok
+    expected = dense(VALUES, X) @ last["last/kernel"] + last["last/bias"]
+    np.testing.assert_allclose(model(X), expected, rtol=1e-5)
+
+
 def test_nested_model(tmp_path):
     inner = sequential()
     inputs = keras.Input([4])
     last = keras.layers.Dense(2, name="last")
     model = keras.Model(inputs, last(inner(inputs)), name="outer")
-    values = {
-        **{f"net/{name}": value for name, value in VALUES.items()},
-        "last/kernel": numbers([3, 2], 5),
-        "last/bias": numbers([2], 6),
-    }
-    assert lr.restore_object(model, write(tmp_path / "a", values)).check().ok
-    expected = dense(VALUES, X) @ values["last/kernel"] + values["last/bias"]
-    np.testing.assert_allclose(model(X), expected, rtol=1e-5)
+    inside = {f"net/{name}": value for name, value in VALUES.items()}
+    assert_restored_with_last(model, inside, tmp_path)
 
 
 def test_layers_in_lists_and_dictionaries_are_restored(tmp_path):
@@ -109,14 +112,7 @@ def test_layers_in_lists_and_dictionaries_are_restored(tmp_path):
 
     model = Deep()
     model(X)
-    values = {
-        **VALUES,
-        "last/kernel": numbers([3, 2], 5),
-        "last/bias": numbers([2], 6),
-    }
-    assert lr.restore_object(model, write(tmp_path / "a", values)).check().ok
-    expected = dense(VALUES, X) @ values["last/kernel"] + values["last/bias"]
-    np.testing.assert_allclose(model(X), expected, rtol=1e-5)
+    assert_restored_with_last(model, VALUES, tmp_path)
 
 
 def test_layers_of_one_name_are_told_apart(tmp_path):

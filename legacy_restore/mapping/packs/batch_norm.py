@@ -27,6 +27,7 @@ from typing import Dict, Mapping, Sequence, Set
 
 from legacy_restore.mapping.packs.pack import (
     NameChange,
+    Renaming,
     RulePack,
     TypedName,
     in_turn,
@@ -75,6 +76,23 @@ _rename_variables = in_turn(
         ("running_std", "moving_variance"),
     ),
 )
+
+_SCOPES = (
+    "batch_normalization",
+    "BatchNorm",
+    "BatchNormalization",
+    "batch_norm",
+    "batchnorm",
+    "batchnormalization",
+)
+
+
+def _as_in(scope: str) -> Renaming:
+    """Returns a renaming of any library's to those of the one with this scope."""
+    others = "|".join(one for one in _SCOPES if one != scope)
+    numbered = (rf"(?:{others})((?:_\d+)?)", rf"{scope}\1")
+    return in_turn(_rename_variables, substitutions(numbered))
+
 
 _FOUR = tuple(TypedName(f"bn_conv1/{last}", "float32", (8,)) for last in _CAFFE)
 
@@ -127,16 +145,7 @@ BATCH_NORM_LAYERS = RulePack(
             "batch_normalization_1/moving_mean",
         ),
     ),
-    rename=in_turn(
-        _rename_variables,
-        substitutions(
-            (
-                r"(?:BatchNorm|BatchNormalization|batch_norm|batchnorm"
-                r"|batchnormalization)((?:_\d+)?)",
-                r"batch_normalization\1",
-            )
-        ),
-    ),
+    rename=_as_in("batch_normalization"),
 )
 
 BATCH_NORM_SLIM = RulePack(
@@ -153,16 +162,7 @@ BATCH_NORM_SLIM = RulePack(
         ),
         NameChange("Sonnet", "batch_norm/moving_variance", "BatchNorm/moving_variance"),
     ),
-    rename=in_turn(
-        _rename_variables,
-        substitutions(
-            (
-                r"(?:batch_normalization|BatchNormalization|batch_norm|batchnorm"
-                r"|batchnormalization)((?:_\d+)?)",
-                r"BatchNorm\1",
-            )
-        ),
-    ),
+    rename=_as_in("BatchNorm"),
 )
 
 BATCH_NORM_TENSORPACK = RulePack(
@@ -192,14 +192,5 @@ BATCH_NORM_SONNET = RulePack(
             "batch_norm_1/moving_mean",
         ),
     ),
-    rename=in_turn(
-        _rename_variables,
-        substitutions(
-            (
-                r"(?:batch_normalization|BatchNormalization|BatchNorm|batchnorm"
-                r"|batchnormalization)((?:_\d+)?)",
-                r"batch_norm\1",
-            )
-        ),
-    ),
+    rename=_as_in("batch_norm"),
 )

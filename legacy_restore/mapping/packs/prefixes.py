@@ -8,7 +8,22 @@ averages have the name of their variable in theirs.
 
 from __future__ import annotations
 
-from legacy_restore.mapping.packs.pack import NameChange, RulePack, substitutions
+from legacy_restore.mapping.packs.pack import (
+    NameChange,
+    Renaming,
+    RulePack,
+    substitutions,
+)
+
+
+def _without(scopes: str) -> Renaming:
+    """Returns a renaming that takes a scope off what stands in it.
+
+    Args:
+      scopes: A regular expression for the scope.
+    """
+    return substitutions((rf"(?:{scopes})/([^/]+)", r"\1"))
+
 
 TOWER = RulePack(
     name="tower",
@@ -23,9 +38,7 @@ TOWER = RulePack(
         NameChange("replica_0/", "replica_0/w", "w"),
         NameChange("inside of a scope", "net/tower_0/w", "net/w"),
     ),
-    rename=substitutions(
-        (r"(?:tower_?0|gpu_?0|GPU_?0|clone_0|replica_0)/([^/]+)", r"\1")
-    ),
+    rename=_without("tower_?0|gpu_?0|GPU_?0|clone_0|replica_0"),
 )
 
 MODULE = RulePack(
@@ -37,7 +50,7 @@ MODULE = RulePack(
         NameChange("module/", "module/dense/kernel", "dense/kernel"),
         NameChange("a hub module", "net/module/w/Adam", "net/w/Adam"),
     ),
-    rename=substitutions((r"module/([^/]+)", r"\1")),
+    rename=_without("module"),
 )
 
 MODEL = RulePack(
@@ -49,7 +62,7 @@ MODEL = RulePack(
         NameChange("model/", "model/dense/kernel", "dense/kernel"),
         NameChange("slots that repeat it", "model/model/w/Adam", "w/Adam"),
     ),
-    rename=substitutions((r"(?:model/)+([^/]+)", r"\1")),
+    rename=_without("model(?:/model)*"),
 )
 
 COLON = RulePack(
