@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from legacy_restore.mapping.packs.registry import PACKS, pack_named
 
-    chosen = [pack_named(name) for name in args.packs]
+    chosen = [pack_named(name) for name in dict.fromkeys(args.packs)]
     packs = list(PACKS.values())
     if args.json:
         output.print_json(listing_to_json(chosen or packs))

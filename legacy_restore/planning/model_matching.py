@@ -21,6 +21,7 @@ from legacy_restore.planning.names import (
     names_as,
     names_by_packs,
     names_by_rules,
+    packs_in_use,
 )
 from legacy_restore.planning.namings import namings_of
 from legacy_restore.planning.pack_series import helpful_packs
@@ -68,7 +69,7 @@ def match_model(model: ModelSpec, source: Source) -> Match:
         return match
     ways = _other_ways(model, source, names)
     if not ways:
-        return match if model.packs else _with_packs_hinted(match, model, source, names)
+        return _with_packs_hinted(match, model, source, names)
     if len(ways) > 1:
         return _ambiguous(model, ways)
     (way,) = ways
@@ -201,11 +202,11 @@ def _with_packs_hinted(
         return match
     missing = len(_unexplained(match))
     left = max(0, missing - helpful.num_more)
-    packs = helpful.packs
+    packs = [*packs_in_use(model, source), *helpful.packs]
     written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
-    cautions = "".join(f"; {one.caution}" for one in packs if one.caution)
+    cautions = "".join(f"; {one.caution}" for one in helpful.packs if one.caution)
     hint = f"{written}, with which {what}{cautions}"
     hinted = dataclasses.replace(first, hint=hint)
     findings = tuple(hinted if one is first else one for one in match.findings)

@@ -32,18 +32,34 @@ def names_by_rules(model: ModelSpec, source: Source) -> Names:
     """Returns what the rules and rule packs of a model make of the keys."""
     renamed = rename_keys(model.rules, source.entries)
     findings = [
-        _unused(model, f"Rename({rule.pattern!r}, {rule.text!r})")
+        _unused(
+            model,
+            f"Rename({rule.pattern!r}, {rule.text!r})",
+            "it is the first to match of no key",
+        )
         for rule in renamed.unused
     ]
     packed = apply_packs(model.packs, renamed, source.entries, wanted_names(model))
     findings += [
-        _unused(model, f"rule pack {name}", "it gives no key another name")
+        _unused(
+            model,
+            f"rule pack {name}",
+            "it gives no key another name",
+            f"{model.name!r} does without it; --rules=NAME:{name} is for one model",
+        )
         for name, count in packed.changed.items()
         if not count
     ]
     findings += collision_findings(model, packed.renamed.collisions)
     label = _label(model.packs)
     return Names(packed.renamed, label, tuple(findings))
+
+
+def packs_in_use(model: ModelSpec, source: Source) -> List[RulePack]:
+    """Returns those of the packs of a model that give some key another name."""
+    renamed = rename_keys(model.rules, source.entries)
+    packed = apply_packs(model.packs, renamed, source.entries, wanted_names(model))
+    return [one for one in model.packs if packed.changed[one.name]]
 
 
 def names_by_packs(
@@ -97,6 +113,6 @@ def _label(packs: Sequence[RulePack]) -> str:
 
 
 def _unused(
-    model: ModelSpec, subject: str, text: str = "it is the first to match of no key"
+    model: ModelSpec, subject: str, text: str, hint: Optional[str] = None
 ) -> Finding:
-    return Finding(KINDS["unused-rule"], subject, text, model=model.name)
+    return Finding(KINDS["unused-rule"], subject, text, model=model.name, hint=hint)

@@ -24,7 +24,7 @@ def test_it_lists_the_packs_and_shows_some():
     done = run("rules")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(PACKS)
-    done = run("rules", "rnn-1.2", "--json")
+    done = run("rules", "rnn-1.2", "rnn-1.2", "--json")
     assert [one["name"] for one in json.loads(done.stdout)["packs"]] == ["rnn-1.2"]
     page = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
     assert run("rules", "--markdown").stdout == page

@@ -103,6 +103,21 @@ def test_packs_that_explain_a_model_together_are_hinted_in_their_order():
     assert "rule packs lower-1, kernel-1" in match.matched_by
 
 
+def test_packs_that_named_ones_lack_are_hinted_behind_them():
+    def hint_of(*named, wanted=NEW):
+        match = match_model(model(*wanted, packs=named), source(*OLDEST))
+        assert "missing-key" in error_ids(match.findings)
+        return of_id(match.findings, "missing-key")[0].hint
+
+    both = "rules=['lower-1', 'kernel-1'] for 'm', with which all of them match"
+    assert hint_of(LOWER) == both
+    # One that changes nothing would be refused again.
+    assert hint_of(TOWER, LOWER) == both
+    assert hint_of(TOWER) == both
+    nothing_helps = hint_of(LOWER, wanted=("x", "y"))
+    assert nothing_helps is None or "rules=" not in nothing_helps
+
+
 def test_two_packs_of_one_table_are_one_way(packs):
     packs["again"] = pack("again", ("weights", "kernel"), ("biases", "bias"))
     match = match_model(model(*NEW), source(*OLD))
@@ -126,7 +141,9 @@ def test_two_packs_of_different_tables_refuse_and_both_are_shown(packs):
 def test_a_named_pack_that_changes_nothing_is_an_error():
     match = match_model(model(*NEW, packs=(KERNEL,)), source(*NEW))
     assert error_ids(match.findings) == ["unused-rule"]
-    assert of_id(match.findings, "unused-rule")[0].subject == "rule pack kernel-1"
+    [finding] = of_id(match.findings, "unused-rule")
+    assert finding.subject == "rule pack kernel-1"
+    assert finding.hint == "'m' does without it; --rules=NAME:kernel-1 is for one model"
 
 
 def test_a_name_that_two_keys_would_have_is_a_collision():

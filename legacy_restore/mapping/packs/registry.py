@@ -62,10 +62,15 @@ def pack_named(name: str) -> RulePack:
     """
     if name in PACKS:
         return PACKS[name]
-    near = difflib.get_close_matches(name, PACKS, n=1)
     raise errors.UsageError(
-        f"rules: there is no rule pack {name!r}",
-        hint=f"did you mean {near[0]!r}?"
-        if near
-        else "legacy-restore rules lists them",
+        f"rules: there is no rule pack {name!r}", hint=_instead_of(name)
     )
+
+
+def _instead_of(name: str) -> str:
+    several = name.split(",")
+    if len(several) > 1 and all(one in PACKS for one in several):
+        flags = " ".join(f"--rules={one}" for one in several)
+        return f"rules={several!r}   or   {flags}"
+    near = difflib.get_close_matches(name, PACKS, n=1)
+    return f"did you mean {near[0]!r}?" if near else "legacy-restore rules lists them"

@@ -57,6 +57,12 @@ def test_an_unknown_pack_is_refused_with_the_nearest_name():
         pack_named("rnn-12")
 
     assert "rnn-1" in refused.value.hint
+    with pytest.raises(errors.UsageError) as refused:
+        pack_named("tower,rnn-1.2")
+
+    assert refused.value.hint == (
+        "rules=['tower', 'rnn-1.2']   or   --rules=tower --rules=rnn-1.2"
+    )
 
 
 ERAS = {
