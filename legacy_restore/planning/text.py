@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from legacy_restore.planning.hints import waiver_hints
 from legacy_restore.planning.objects import TABLE
 from legacy_restore.planning.plan import Action, ModelPlan, Plan, PlanRow, row_type
 from legacy_restore.report.findings import Finding, Severity
-from legacy_restore.report.refusal import finding_lines
+from legacy_restore.report.refusal import finding_lines, hint_lines
 from legacy_restore.report.table import align, cut
 
 _MAX_ROWS = 40
@@ -18,10 +19,15 @@ _NO_KEY = {Action.INITIALIZE: "(initialiser)", Action.REFUSE: "(none)"}
 
 
 def plan_text(plan: Plan) -> str:
-    """Returns a plan as text; long tables are cut, with a count of what is left out."""
+    """Returns a plan as text; long tables are cut, with a count of what is left out.
+
+    What a refused plan says to try is what a refused restore says.
+    """
     blocks = [_model_lines(model) for model in plan.models]
     blocks.append(_findings_lines(plan.findings))
     verdict = "ready to restore" if plan.ok else "refused"
+    errors = [finding for finding in plan.findings if finding.is_error]
+    blocks.append(hint_lines(errors, waiver_hints(plan)))
     blocks.append([f"{verdict}: {plan.coverage}"])
     return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 

@@ -27,7 +27,7 @@ def refusal_text(
       more_hints: What to type next, besides the hints of the findings.
     """
     found = [finding for finding in findings if finding.is_error]
-    hints = _hint_lines(found, more_hints)
+    hints = hint_lines(found, more_hints)
     room = _MAX_LINES - 1 - (len(hints) + 1 if hints else 0) - 1
     lines = [printable(headline)]
     if found:
@@ -108,7 +108,13 @@ def _found(finding: Finding) -> str:
     return finding.found if finding.expected is None else f"found: {finding.found}"
 
 
-def _hint_lines(findings: Sequence[Finding], more: Sequence[str]) -> List[str]:
+def hint_lines(findings: Sequence[Finding], more: Sequence[str] = ()) -> List[str]:
+    """Returns what to try next, each once, the first few.
+
+    Args:
+      findings: What there is to say; their hints come first.
+      more: Other hints.
+    """
     found = [finding.hint for finding in findings]
     hints = dict.fromkeys(hint for hint in [*found, *more] if hint is not None)
     return [f"{_INDENT}try: {printable(hint)}" for hint in list(hints)[:_MAX_HINTS]]

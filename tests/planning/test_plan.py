@@ -261,7 +261,9 @@ def test_the_text_shows_every_variable_its_key_and_every_finding():
     assert "old/dense/kernel" in text
     assert "(initialiser)" in text
     assert "(none)" in text
-    assert text.splitlines()[-1].startswith("refused: 1 of 3 variables")
+    lines = text.splitlines()
+    assert lines[-1].startswith("refused: 1 of 3 variables")
+    assert lines[-3].startswith("  try: allow_unused=[\"rest\"] for 'decoder'")
 
 
 def test_the_text_of_a_good_plan_says_that_it_is_ready():
