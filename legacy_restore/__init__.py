@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from legacy_restore.checkpoint import Checkpoint, TensorEntry, open_checkpoint
     from legacy_restore.checkpoint.verifying import verify_checkpoint
     from legacy_restore.checkpoint.writing import write_checkpoint
+    from legacy_restore.eager.conversion import to_object_based
     from legacy_restore.eager.plan import plan_object
     from legacy_restore.eager.restore import restore_object
     from legacy_restore.examining.diagnosis import Diagnosis
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from legacy_restore.planning.shared import Shared
     from legacy_restore.report.outcomes import Outcome
     from legacy_restore.rewriting.conversion_report import ConversionReport
-    from legacy_restore.rewriting.kinds import to_name_based, to_object_based
+    from legacy_restore.rewriting.kinds import to_name_based
 
 __version__ = "0.1.0"
 
@@ -111,7 +112,7 @@ _HOMES = {
     "scope_variables": "legacy_restore.graph.scopes",
     "scoped_saver": "legacy_restore.graph.scopes",
     "to_name_based": "legacy_restore.rewriting.kinds",
-    "to_object_based": "legacy_restore.rewriting.kinds",
+    "to_object_based": "legacy_restore.eager.conversion",
     "verify_checkpoint": "legacy_restore.checkpoint.verifying",
     "write_checkpoint": "legacy_restore.checkpoint.writing",
 }

@@ -27,7 +27,8 @@ try:
     # TensorFlow has no public name for the list of its operations, for what makes a
     # function of a graph, for the functions that make the objects of collections from
     # messages, for the registry of Python functions that graphs call, for what tells
-    # which objects an object holds, nor for SaveableObject and SaveSpec.
+    # which objects an object holds and what saves them from any of them on, nor for
+    # SaveableObject and SaveSpec.
     from tensorflow.python.framework import op_def_registry
     from tensorflow.python.framework.graph_to_function_def import graph_to_function_def
     from tensorflow.python.framework.ops import (
@@ -38,9 +39,11 @@ try:
     from tensorflow.python.training.saver import BaseSaverBuilder
 
     try:
+        from tensorflow.python.checkpoint.checkpoint import TrackableSaver
         from tensorflow.python.checkpoint.graph_view import ObjectGraphView
     except ImportError:  # TensorFlow 1
         from tensorflow.python.training.tracking.graph_view import ObjectGraphView
+        from tensorflow.python.training.tracking.util import TrackableSaver
 except ImportError as error:
     raise errors.MissingDependencyError(
         "building and restoring models needs TensorFlow, which is not installed",
@@ -62,6 +65,7 @@ __all__ = [
     "QueueRunnerDef",
     "SavedModel",
     "SaverDef",
+    "TrackableSaver",
     "VariableDef",
     "WhileContextDef",
     "get_collection_proto_type",

@@ -110,7 +110,7 @@ def _read_and_assign(plan: ObjectPlan) -> List[Finding]:
     with StoredTensors(plan.opened[model.name]) as stored:
         new = [
             NewValue(
-                plan.variables[row.variable.name], _new_value(plan, row, stored, casts)
+                plan.variables[row.variable.name], new_value(plan, row, stored, casts)
             )
             for row in model.rows_to(Action.RESTORE)
         ]
@@ -121,9 +121,20 @@ def _read_and_assign(plan: ObjectPlan) -> List[Finding]:
     return casts.remarks
 
 
-def _new_value(
+def new_value(
     plan: ObjectPlan, row: PlanRow, stored: StoredTensors, casts: Casts
 ) -> np.ndarray:
+    """Returns what the variable of a row is to be: read, verified and converted.
+
+    Args:
+      plan: The plan.
+      row: One of its rows that is restored.
+      stored: Its checkpoint.
+      casts: Notes what was cast.
+
+    Raises:
+      RestoreError: It cannot be read.
+    """
     converted = converted_tensor(row, stored, NOTHING_CHANGED)
     casts.add(row, converted)
     (place,) = places_of(row)

@@ -18,7 +18,8 @@ class ConvertedKey:
     """What became of one tensor.
 
     Attributes:
-      key: Its key in the checkpoint that was read; None of one that was made.
+      key: Its key in the checkpoint that was read; None of one that was made,
+        or that a root has.
       new_key: Its key in the one that was written; None of one that was left out.
     """
 

@@ -257,13 +257,7 @@ def _opened(source: LocationLike, target: PrefixLike, overwrite: bool) -> Checkp
     wanted = checked_target(target)
     checkpoint = open_checkpoint(source)
     try:
-        own = _files([*checkpoint.paths(), stem_of(checkpoint.prefix)])
-        if own & _files([wanted, wanted + ".index"]):
-            raise errors.UsageError(
-                f"{wanted!r} is the checkpoint that is read, which is never written to",
-                hint="another prefix",
-            )
-        BundleWriter(wanted, overwrite=overwrite)  # It refuses what is there already.
+        refuse_target(wanted, checkpoint, overwrite)
         faults = errors_of(checkpoint.findings)
         if faults:
             text = refusal_text(f"{checkpoint.prefix} is not converted", faults)
@@ -274,6 +268,27 @@ def _opened(source: LocationLike, target: PrefixLike, overwrite: bool) -> Checkp
         checkpoint.close()
         raise
     return checkpoint
+
+
+def refuse_target(target: str, source: Checkpoint, overwrite: bool) -> None:
+    """Raises if there may be no checkpoint written under a prefix.
+
+    Args:
+      target: The prefix.
+      source: The checkpoint that is read.
+      overwrite: Whether another checkpoint that has the prefix may be replaced.
+
+    Raises:
+      UsageError: It is the source's.
+      WriteError: There is a checkpoint under it.
+    """
+    own = _files([*source.paths(), stem_of(source.prefix)])
+    if own & _files([target, target + ".index"]):
+        raise errors.UsageError(
+            f"{target!r} is the checkpoint that is read, which is never written to",
+            hint="another prefix",
+        )
+    BundleWriter(target, overwrite=overwrite)  # It refuses what is there already.
 
 
 def _files(paths: Iterable[str]) -> Set[str]:

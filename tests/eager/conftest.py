@@ -13,6 +13,7 @@ collect_ignore = (
         "test_keras_files.py",
         "test_object_based.py",
         "test_restore.py",
+        "test_root_checkpoint.py",
         "test_roots.py",
         "test_stock_does_nothing.py",
         "test_tf_keras.py",

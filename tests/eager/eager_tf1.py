@@ -70,6 +70,28 @@ def object_based(directory):
         np.testing.assert_array_equal(other(X), model(X))
 
 
+def root_checkpoints(directory):
+    """Written for a root by us, restored by stock TensorFlow."""
+    source = write(directory + "/source", VALUES)
+    model = Subclassed()
+    model(X)
+    before = [one.numpy() for one in model.weights]
+    target = directory + "/of_checkpoint"
+    lr.to_object_based(source, target, root=tf.train.Checkpoint(model=model))
+    for one, value in zip(model.weights, before):
+        np.testing.assert_array_equal(one.numpy(), value)
+    other = Subclassed()
+    other(X)
+    tf.train.Checkpoint(model=other).restore(target).assert_consumed()
+    np.testing.assert_allclose(other(X), dense(VALUES, X), rtol=1e-5)
+    lr.to_object_based(source, directory + "/of_model", root=model)
+    third = Subclassed()
+    third(X)
+    status = third.load_weights(directory + "/of_model")
+    status.assert_existing_objects_matched()
+    np.testing.assert_allclose(third(X), dense(VALUES, X), rtol=1e-5)
+
+
 def mirrored(directory):
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
@@ -87,6 +109,7 @@ def main():
     directory = tempfile.mkdtemp()
     name_based(directory)
     object_based(directory)
+    root_checkpoints(directory)
     mirrored(directory)
     print("ok")
 
