@@ -10,6 +10,7 @@ checkpoint, although model and layers are the same.
 
 from __future__ import annotations
 
+import re
 from typing import Any, List, Mapping, Tuple
 
 from legacy_restore.eager.kinds import (
@@ -22,6 +23,8 @@ from legacy_restore.eager.kinds import (
 from legacy_restore.eager.walking import LiveObjects
 
 _IN_ORDER = frozenset(["Functional", "Sequential"])
+_WITH_WEIGHTS = "layer_with_weights-"
+_PLACE = re.compile(r"layer-\d+")
 
 
 def with_keras_2_names(live: LiveObjects) -> Tuple[Mapping[str, int], ...]:
@@ -46,8 +49,27 @@ def with_keras_2_names(live: LiveObjects) -> Tuple[Mapping[str, int], ...]:
                     held.setdefault("depthwise_kernel", number)
         for place, layer in enumerate(_layers_with_weights(one.it)):
             if id(layer) in numbers:
-                held.setdefault(f"layer_with_weights-{place}", numbers[id(layer)])
+                held.setdefault(f"{_WITH_WEIGHTS}{place}", numbers[id(layer)])
     return tuple(children)
+
+
+def without_layer_places(live: LiveObjects) -> Tuple[Mapping[str, int], ...]:
+    """Returns what objects hold without ``layer-5``, where layers have better names.
+
+    Keras 2 saves a layer twice: by its place among all layers, and among those with
+    weights. The first one counts the layer of inputs of a sequential model in
+    TensorFlow 1, and no longer in 2, so that it leads elsewhere; TensorFlow follows the
+    other one first.
+
+    Args:
+      live: What a root holds.
+    """
+    return tuple(
+        {name: one for name, one in held.items() if not _PLACE.fullmatch(name)}
+        if any(name.startswith(_WITH_WEIGHTS) for name in held)
+        else held
+        for held in live.without_optimizers()
+    )
 
 
 def _is_depthwise(layer: Any) -> bool:

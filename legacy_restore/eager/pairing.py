@@ -13,7 +13,7 @@ from typing import (
     Tuple,
 )
 
-from legacy_restore.eager.keras_2_names import with_keras_2_names
+from legacy_restore.eager.keras_2_names import with_keras_2_names, without_layer_places
 from legacy_restore.eager.keras_pairing import keras_ways
 from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.variables import LiveVariable
@@ -35,12 +35,14 @@ class Paired:
       label: The way in words.
       ways: Where several ways explain the root: what they are in words.
       conflicts: What there is to say of each variable that objects do not decide.
+      is_by_place: Whether layers are paired by where they stand in a file of Keras.
     """
 
     keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
     label: str = ""
     ways: Tuple[str, ...] = ()
     conflicts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    is_by_place: bool = False
 
     def table(self) -> OwnTable:
         """Returns the keys as a plan takes them."""
@@ -59,12 +61,22 @@ class Paired:
             for one in refused
             if one in self.conflicts
         ]
+        if self.is_by_place and self._decided(model):
+            kind = KINDS["matched-by-place"]
+            found.append(Finding(kind, name, self.label, model=name))
         if self.ways and refused:
             text = f"objects go together in more than one way: {'; '.join(self.ways)}"
             hint = "restore_object(root.part, ...), with the part that was saved"
             kind = KINDS["ambiguous-match"]
             found.append(Finding(kind, name, text, model=name, hint=hint))
         return found
+
+    def _decided(self, model: ModelPlan) -> bool:
+        """Whether a plan took keys of this table that have other names."""
+        return model.matched_by.startswith(self.label) and any(
+            row.key == self.keys.get(row.variable.name) != row.variable.local_name
+            for row in model.rows_to(Action.RESTORE)
+        )
 
 
 def pair_objects(
@@ -104,6 +116,7 @@ def pair_objects(
     for children, more in (
         (live.children, "through optimizers"),
         (with_keras_2_names(live), "as Keras 2 calls them"),
+        (without_layer_places(live), "layers by their place among those with weights"),
     ):
         if required <= set(way.keys):
             break
@@ -139,7 +152,7 @@ def _by_keras_file(
     if len(distinct) > 1:
         return Paired(ways=tuple(distinct.values()))
     best = max(full or ways, key=lambda label: len(required & set(ways[label])))
-    return Paired(keys=ways[best], label=best)
+    return Paired(keys=ways[best], label=best, is_by_place=True)
 
 
 def _conflicts(way: Pairing) -> Dict[str, str]:

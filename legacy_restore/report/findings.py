@@ -258,6 +258,7 @@ KINDS = _catalogue(
     _remark("ambiguous-rename", "which is the new name of which cannot be told"),
     _remark("rename-proposed", "one rule explains the keys that only one has"),
     _remark("matched-under-prefix", "matched under another scope"),
+    _remark("matched-by-place", "matched by the places of layers, as Keras does"),
     _remark("rule-pack", "matched by names of another time or library"),
     _remark("unused-training-state", "training state left in the checkpoint"),
     _remark("unused-weights-waived", "weights left in the checkpoint, as permitted"),

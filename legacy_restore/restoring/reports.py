@@ -15,6 +15,7 @@ _TOLD = (
     "state-file-moved",
     "state-file-stale",
     "state-file-elsewhere",
+    "matched-by-place",
     "matched-under-prefix",
     "device-substituted",
     "session-state",

@@ -9,8 +9,10 @@ collect_ignore = (
     [
         "test_check.py",
         "test_distribution.py",
+        "test_inference.py",
         "test_keras.py",
         "test_keras_files.py",
+        "test_keras_places.py",
         "test_object_based.py",
         "test_restore.py",
         "test_root_checkpoint.py",

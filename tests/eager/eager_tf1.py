@@ -1,5 +1,6 @@
 """A program of TensorFlow 1.15 that executes eagerly, and restores as it does so."""
 
+import os
 import sys
 import tempfile
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 import legacy_restore as lr
 from legacy_restore import errors
+from tests.eager import inference
 from tests.eager.helpers import dense, dense_values, ids, numbers, write
 
 VALUES = dense_values()
@@ -92,6 +94,20 @@ def root_checkpoints(directory):
     np.testing.assert_allclose(third(X), dense(VALUES, X), rtol=1e-5)
 
 
+def saved_before():
+    """What programs of this TensorFlow saved, in its own Keras."""
+    folder = os.path.join(os.path.dirname(__file__), "..", "golden", "inference")
+    for name, make in inference.MODELS.items():
+        saved = os.path.join(folder, "tf1_15", name)
+        with np.load(saved + "/golden.npz") as arrays:
+            expected = arrays["y"]
+        for file in ("objects", "weights", "weights.h5"):
+            model = inference.built(make, tf.keras)
+            assert lr.restore_object(model, os.path.join(saved, file)).check().ok
+            found = model(inference.X)
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def mirrored(directory):
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
@@ -110,6 +126,7 @@ def main():
     name_based(directory)
     object_based(directory)
     root_checkpoints(directory)
+    saved_before()
     mirrored(directory)
     print("ok")
 
