@@ -16,6 +16,8 @@ _OF = {
     Role.COUNTER: "a tf.train.Checkpoint, how often it was saved",
 }
 
+_STOCK_LINE = "tf.train.Checkpoint(name=table).read(location).expect_partial()"
+
 
 def kept_remarks(
     name: str, live: LiveObjects, kept: Sequence[LiveVariable]
@@ -38,9 +40,14 @@ def kept_remarks(
     ]
     for one in live.objects:
         if one.role is Role.WEIGHT and saves_more_than_variables(one.it):
-            text = f"{type(one.it).__name__} is no variable: its state is not restored"
+            text = (
+                f"what this {type(one.it).__name__} holds stays as it is: it is no "
+                "variable, and tables and the like are not restored into objects"
+            )
+            hint = f"of an object-based checkpoint: {_STOCK_LINE}, afterwards"
             subject = one.path or name
-            found.append(Finding(KINDS["state-kept"], subject, text, model=name))
+            kind = KINDS["state-kept"]
+            found.append(Finding(kind, subject, text, model=name, hint=hint))
     for one in live.optimizers:
         number = count_text(len(_variables_of(one.it)), "variable")
         text = f"{number} of {type(one.it).__name__}: no optimizer was asked for"

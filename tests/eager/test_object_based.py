@@ -261,3 +261,25 @@ def test_the_save_counter_and_tables_are_no_weights(tmp_path):
         ("state-kept", "save_counter"),
         ("state-kept", "table"),
     ]
+
+
+def test_entries_of_a_table_are_refused_unless_they_are_waived(tmp_path):
+    def make(value):
+        table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1)
+        table.insert(["a"], [value])
+        return tf.train.Checkpoint(w=tf.Variable([float(value)]), table=table)
+
+    prefix = make(7).save(str(tmp_path / "ckpt"))
+    root = make(1)
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(root, prefix)
+    refused = [one.subject for one in caught.value.findings if one.is_error]
+    assert refused == [f"table/.ATTRIBUTES/table-{half}" for half in ("keys", "values")]
+    plan = lr.restore_object(root, prefix, allow_unused=["table/.*"]).plan
+    assert (float(root.w[0]), int(root.table.lookup(tf.constant("a")))) == (7.0, 1)
+    (kept,) = [one for one in plan.findings if one.id == "state-kept"]
+    assert kept.subject == "table" and "MutableHashTable" in kept.message
+    # The line that the hint names is stock TensorFlow's.
+    assert "tf.train.Checkpoint" in kept.hint
+    tf.train.Checkpoint(table=root.table).read(prefix).expect_partial()
+    assert int(root.table.lookup(tf.constant("a"))) == 7
