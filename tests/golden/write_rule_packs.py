@@ -24,6 +24,11 @@ import tensorflow as tf
 from tensorflow.contrib.rnn.python.ops import rnn
 from write_golden import HERE, new_session, write_cases, write_json
 
+try:
+    import sonnet
+except ImportError:
+    sonnet = None
+
 RELEASE = tuple(int(part) for part in tf.__version__.split(".")[:2])
 TIME, BATCH, INPUTS, UNITS = 3, 2, 3, 2
 SEQUENCE = np.random.RandomState(1).standard_normal([BATCH, TIME, INPUTS])
@@ -54,7 +59,7 @@ def variables():
     return tf.global_variables()
 
 
-def write_model(folder, feeds, outputs, names=None, seed=5):
+def write_model(folder, feeds, outputs, names=None, seed=5, training=None):
     """Fills the variables, computes the outputs and saves both.
 
     Args:
@@ -63,6 +68,8 @@ def write_model(folder, feeds, outputs, names=None, seed=5):
       outputs: Tensors by name.
       names: Variables by the names under which they are saved, if not by their own.
       seed: Of the variables' values.
+      training: A training step, and the loss before it; once saved, three steps are
+        made, and their losses are kept.
     """
     if RELEASE < (1, 0):
         initialize = tf.initialize_all_variables()
@@ -75,9 +82,12 @@ def write_model(folder, feeds, outputs, names=None, seed=5):
         fed = dict(feeds.values())
         results = session.run(outputs, fed)
         saver.save(session, os.path.join(folder, "model.ckpt"), write_meta_graph=False)
+        losses = [session.run(training, fed)[1] for _ in range(3)] if training else []
     os.remove(os.path.join(folder, "checkpoint"))
     arrays = {"in:" + key: value for key, (_, value) in feeds.items()}
     arrays.update(("out:" + key, value) for key, value in results.items())
+    if training:
+        arrays["losses"] = np.array(losses)
     np.savez_compressed(os.path.join(folder, "golden.npz"), **arrays)
     saved = names or {one.op.name: one for one in variables()}
     described = {key: one.get_shape().as_list() for key, one in saved.items()}
@@ -158,13 +168,17 @@ def write_seq2seq(folder):
 
 
 def write_trained_lstm(folder):
-    """A BasicLSTM and its Adam slots."""
+    """A BasicLSTM and its Adam slots; the losses of three further steps."""
     sequence = fed_sequence()
     output, _ = tf.nn.dynamic_rnn(
         cells().BasicLSTMCell(UNITS, state_is_tuple=True), sequence, dtype=tf.float32
     )
-    tf.train.AdamOptimizer().minimize(tf.reduce_sum(tf.square(output)))
-    write_model(folder, {"sequence": (sequence, SEQUENCE)}, {"output": output})
+    loss = tf.reduce_sum(tf.square(output))
+    step = tf.train.AdamOptimizer(0.1).minimize(loss)
+    with tf.control_dependencies([loss]):
+        training = step, tf.identity(loss)
+    feeds = {"sequence": (sequence, SEQUENCE)}
+    write_model(folder, feeds, {"output": output}, training=training)
 
 
 def fed_images():
@@ -343,6 +357,23 @@ def write_fused_rnn(folder):
     write_model(folder, {"sequence": (sequence, SEQUENCE)}, outputs)
 
 
+def write_cudnn_rnn(folder):
+    """The cell that computes on a CPU what cuDNN's LSTM does."""
+    sequence = fed_sequence()
+    cell = tf.contrib.cudnn_rnn.CudnnCompatibleLSTMCell(UNITS)
+    output, _ = tf.nn.dynamic_rnn(cell, sequence, dtype=tf.float32)
+    write_model(folder, {"sequence": (sequence, SEQUENCE)}, {"output": output})
+
+
+def write_sonnet(folder):
+    """Two batch normalisations of Sonnet 1."""
+    rows = tf.placeholder(tf.float32, ROWS.shape, "rows")
+    output = rows
+    for _ in range(2):
+        output = sonnet.BatchNormV2(scale=True)(output, is_training=False)
+    write_model(folder, {"rows": (rows, ROWS)}, {"output": output})
+
+
 def write_estimator(folder):
     """A wide and deep classifier after two steps of training."""
     parent = tempfile.mkdtemp()
@@ -354,14 +385,12 @@ def write_estimator(folder):
             shutil.copy(path, os.path.join(folder, "model.ckpt" + ending))
     finally:
         shutil.rmtree(parent)
-    np.savez_compressed(
-        os.path.join(folder, "golden.npz"),
-        **{
-            "in:age": AGES,
-            "in:city": CITIES,
-            "out:probabilities": np.array(predictions, np.float32),
-        },
-    )
+    golden = {
+        "in:age": AGES,
+        "in:city": CITIES,
+        "out:probabilities": np.array(predictions, np.float32),
+    }
+    np.savez_compressed(os.path.join(folder, "golden.npz"), **golden)
     names["tensorflow"] = tf.__version__
     write_json(os.path.join(folder, "golden.json"), names)
 
@@ -428,8 +457,10 @@ CASES = {
         ("estimator", write_estimator),
         ("tower", write_scoped("tower_0")),
     ],
+    "1.2": [("fused_rnn", write_fused_rnn)],
     "1.15": _RNN
     + [
+        ("cudnn_rnn", write_cudnn_rnn),
         ("fused_rnn", write_fused_rnn),
         ("slim", write_slim),
         ("layers", write_layers),
@@ -442,7 +473,8 @@ CASES = {
         ("model", write_scoped("model")),
         ("colon", write_colon),
         ("doubled_scope", write_doubled_scope),
-    ],
+    ]
+    + ([("sonnet", write_sonnet)] if sonnet else []),
 }
 
 
