@@ -64,17 +64,41 @@ def _gru(units, inputs, states):
     return output, [output]
 
 
-def _gated(gates, state):
+def _gru_block(units, inputs, states):
+    """What ``_gru`` computes, under the names of GRUBlockCell."""
+    (state,) = states
+    with v1.variable_scope("gru_cell"):
+        w_ru = v1.get_variable("w_ru", [INPUTS + units, 2 * units])
+        b_ru = v1.get_variable("b_ru", [2 * units])
+        w_c = v1.get_variable("w_c", [INPUTS + units, units])
+        b_c = v1.get_variable("b_c", [units])
+    gates = tf.sigmoid(tf.matmul(tf.concat([inputs, state], 1), w_ru) + b_ru)
+    reset, update = tf.split(gates, 2, 1)
+    candidate = tf.matmul(tf.concat([inputs, reset * state], 1), w_c) + b_c
+    output = update * state + (1 - update) * tf.tanh(candidate)
+    return output, [output]
+
+
+def _gated(gates, state, forget_bias=1.0):
     taken, new, forget, output = tf.split(gates, 4, 1)
-    state = tf.sigmoid(forget + 1.0) * state + tf.sigmoid(taken) * tf.tanh(new)
+    kept = tf.sigmoid(forget + forget_bias) * state
+    state = kept + tf.sigmoid(taken) * tf.tanh(new)
     return tf.sigmoid(output) * tf.tanh(state), state
 
 
-def _basic_lstm(units, inputs, states):
-    with v1.variable_scope("basic_lstm_cell"):
-        gates = _linear([inputs, states[1]], 4 * units)
-    output, state = _gated(gates, states[0])
-    return output, [state, output]
+def _lstm_called(scope, forget_bias=1.0):
+    """An LSTM without peepholes, in a scope of that name."""
+
+    def cell(units, inputs, states):
+        with v1.variable_scope(scope):
+            gates = _linear([inputs, states[1]], 4 * units)
+        output, state = _gated(gates, states[0], forget_bias)
+        return output, [state, output]
+
+    return cell
+
+
+_basic_lstm = _lstm_called("basic_lstm_cell")
 
 
 def _lstm(units, inputs, states):
@@ -175,7 +199,7 @@ def _run_both(cell, sequence):
 
 def build_cells():
     """Each recurrent cell in a scope of its own."""
-    sequence = v1.placeholder(tf.float32, [BATCH, TIME, INPUTS], "sequence")
+    sequence = _fed_sequence()
     models = {
         "basic_rnn": (_basic_rnn, [2]),
         "gru": (_gru, [2]),
@@ -197,6 +221,50 @@ def build_cells():
     with v1.variable_scope("stacked/stack_bidirectional_rnn/cell_0"):
         outputs["stacked"] = tf.concat(_run_both(_basic_rnn, sequence), 2)
     return {"inputs": {"sequence": sequence}, "outputs": outputs}
+
+
+def _fed_sequence():
+    return v1.placeholder(tf.float32, [BATCH, TIME, INPUTS], "sequence")
+
+
+def build_fused_rnn(gru=_gru_block, fused="lstm_fused_cell"):
+    """The fused cells, each in a scope of its own."""
+    sequence = _fed_sequence()
+    with v1.variable_scope("gru_block"):
+        outputs = {"gru_block": _run(gru, sequence, [2])}
+    with v1.variable_scope("lstm_block"):
+        lstm = _lstm_called("lstm_cell")
+        outputs["lstm_block"] = _run(lstm, sequence, [2, 2])
+    output = _run(_lstm_called(fused), sequence, [2, 2], "fused")
+    outputs["fused"] = tf.transpose(output, [1, 0, 2])
+    return {"inputs": {"sequence": sequence}, "outputs": outputs}
+
+
+def build_core_rnn():
+    """What the fused cells compute, by GRUCell and LSTMCell."""
+    return build_fused_rnn(_gru, "lstm_cell")
+
+
+def build_lstm_without_forget_bias():
+    """LSTMCell, made with ``forget_bias=0``."""
+    sequence = _fed_sequence()
+    output = _run(_lstm_called("lstm_cell", 0.0), sequence, [2, 2])
+    return {"inputs": {"sequence": sequence}, "outputs": {"output": output}}
+
+
+def build_trained_lstm():
+    """A BasicLSTM with Adam; ``train`` makes a step and gives the loss before it."""
+    sequence = _fed_sequence()
+    output = _run(_basic_lstm, sequence, [2, 2])
+    loss = tf.reduce_sum(tf.square(output))
+    with tf.control_dependencies([loss]):
+        before = tf.identity(loss)
+    with tf.control_dependencies([before]):
+        step = v1.train.AdamOptimizer(0.1).minimize(loss)
+    with tf.control_dependencies([step]):
+        train = tf.identity(before)
+    model = {"inputs": {"sequence": sequence}, "outputs": {"output": output}}
+    return {**model, "train": train}
 
 
 def build_seq2seq():
@@ -251,6 +319,14 @@ def build_dense():
     return {"inputs": {"rows": rows}, "outputs": {"output": output}}
 
 
+def build_colon():
+    """A dense layer."""
+    rows = v1.placeholder(tf.float32, [4, 3], "rows")
+    with v1.variable_scope("dense"):
+        output = _linear([rows], 2)
+    return {"inputs": {"rows": rows}, "outputs": {"output": output}}
+
+
 def build_default_numbers():
     """Variables without names, the first of their graph."""
     rows = v1.placeholder(tf.float32, [4, 3], "rows")
@@ -268,6 +344,15 @@ def _batch_norm(scope, inputs):
             for name in ("gamma", "beta", "moving_mean", "moving_variance")
         ]
     return tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, 1e-3)
+
+
+def build_sonnet(scopes=("batch_normalization", "batch_normalization_1")):
+    """Two batch normalisations under the names of TensorFlow."""
+    rows = v1.placeholder(tf.float32, [4, 3], "rows")
+    net = rows
+    for scope in scopes:
+        net = _batch_norm(scope, net)
+    return {"inputs": {"rows": rows}, "outputs": {"output": net}}
 
 
 def build_batch_norms():

@@ -82,7 +82,7 @@ CUDNN_RNN = RulePack(
 FUSED_RNN = RulePack(
     name="fused-rnn",
     version=1,
-    title="LSTMBlockFusedCell of TensorFlow 1.2 -> 1.15",
+    title="fused cells of contrib.rnn, TensorFlow 1.2 -> 1.15",
     source=_SOURCE,
     changes=(
         NameChange(
@@ -91,11 +91,13 @@ FUSED_RNN = RulePack(
         NameChange(
             "LSTMBlockFusedCell", "lstm_block_wrapper/bias", "lstm_fused_cell/bias"
         ),
+        NameChange("GRUBlockCell", "rnn/GRUBlockCell/w_ru", "rnn/gru_cell/w_ru"),
     ),
     rename=substitutions(
         (
             r"lstm_block_wrapper((?:_\d+)?)/(kernel|bias|w_[fio]_diag)",
             r"lstm_fused_cell\1/\2",
-        )
+        ),
+        (r"GRUBlockCell((?:_\d+)?)/(w_ru|b_ru|w_c|b_c)", r"gru_cell\1/\2"),
     ),
 )

@@ -5,6 +5,11 @@ The estimators of contrib.learn make layers of contrib.layers
 ``tensorflow/contrib/layers/python/layers/feature_column_ops.py``), those of
 ``tf.estimator`` layers of tf.layers and of ``tf.feature_column``. Both stand in the
 scopes ``dnn`` and ``linear``, and both partition variables, mostly into one part.
+
+Both join the columns of the deep part in an order of their own: contrib.learn in that
+of what they are written as, hence by their classes first, ``tf.feature_column`` in that
+of their names. The rows of the first hidden layer stand in that order, and no
+checkpoint shows it.
 """
 
 from __future__ import annotations
@@ -62,6 +67,11 @@ ESTIMATOR = RulePack(
             ),
             ("linear/bias_weight", "linear/linear_model/bias_weights"),
         ),
+    ),
+    caution=(
+        "the first hidden layer has to get its columns in the order of contrib.learn, "
+        "which is by kind (embedding, one-hot, real-valued); tf.estimator takes that "
+        "of their names"
     ),
 )
 

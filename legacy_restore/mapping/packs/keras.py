@@ -6,6 +6,10 @@ in tf_keras and Keras 3; some releases in between number the cells
 (``keras/layers/rnn/lstm.py``). Which cell it is says the ``recurrent_kernel``,
 whose columns are four, three or one times its rows; a layer without one is not
 recurrent. ``tf.nn.rnn_cell`` has none.
+
+With the names a default changed: the gates of LSTM and GRU are ``hard_sigmoid`` in
+``tf.keras`` 1.x and ``sigmoid`` since. No checkpoint shows which it was, and code that
+does not say it computes something else.
 """
 
 from __future__ import annotations
@@ -19,6 +23,11 @@ from legacy_restore.mapping.packs.slots import renamed_with_slots
 _VARIABLES = ("kernel", "recurrent_kernel", "bias")
 _CELLS = {4: "lstm_cell", 3: "gru_cell", 1: "simple_rnn_cell"}
 _CELL = re.compile(r"(?:lstm|gru|simple_rnn)_cell(?:_\d+)?")
+
+_CAUTION = (
+    "LSTM and GRU have to be made with the recurrent_activation that they were trained "
+    "with, which by default is 'hard_sigmoid' in TensorFlow 1 and 'sigmoid' since"
+)
 
 
 def _rename_into_cells(
@@ -116,6 +125,7 @@ KERAS_LSTM_CELL = RulePack(
         ),
     ),
     rename=_rename_into_cells,
+    caution=_CAUTION,
 )
 
 KERAS_LSTM = RulePack(
@@ -131,4 +141,5 @@ KERAS_LSTM = RulePack(
         ),
     ),
     rename=_rename_out_of_cells,
+    caution=_CAUTION,
 )

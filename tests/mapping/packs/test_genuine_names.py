@@ -29,6 +29,9 @@ PAIRS = [
     ("weights-to-kernel", "tf1_0_slim_named", "tf1_15_layers_named"),
     ("kernel-to-weights", "tf1_15_layers_named", "tf1_0_slim_named"),
     ("estimator", "tf1_0_estimator", "tf1_15_estimator"),
+    ("fused-rnn", "tf1_2_fused_rnn", "tf1_15_fused_rnn"),
+    ("keras-lstm-cell", "tf1_15_keras_rnn", "tf2_21_keras_rnn"),
+    ("keras-lstm", "tf2_21_keras_rnn", "tf1_15_keras_rnn"),
 ]
 
 
