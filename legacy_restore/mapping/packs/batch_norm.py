@@ -19,6 +19,11 @@ tensorflow
 ``tensorflow/contrib/layers/python/layers/layers.py``, the libraries' own. ``scale``,
 ``offset``, ``mean`` and ``variance`` are common words: they change only where all
 four stand in one scope.
+
+Moments of Sonnet 1 keep the axes that they were taken along, with a size of 1, so that
+they fit nobody else's; those of its ``BatchNormV2`` do not. What is added to a variance
+is 1e-5 in tensorpack, tflearn and caffe-tensorflow, 1e-3 in the others, and no
+checkpoint shows it.
 """
 
 from __future__ import annotations
@@ -35,6 +40,10 @@ from legacy_restore.mapping.packs.pack import (
 )
 
 _SOURCE = "https://github.com/tensorflow/tensorflow/issues/12289"
+_CAUTION = (
+    "epsilon has to be what it was: 1e-5 by default in tensorpack, tflearn and "
+    "caffe-tensorflow, 1e-3 in tf.layers, Keras, slim and Sonnet"
+)
 _CAFFE = {
     "scale": "gamma",
     "offset": "beta",
@@ -119,6 +128,7 @@ BATCH_NORM = RulePack(
         ),
     ),
     rename=_rename_variables,
+    caution=_CAUTION,
 )
 
 BATCH_NORM_LAYERS = RulePack(
@@ -146,6 +156,7 @@ BATCH_NORM_LAYERS = RulePack(
         ),
     ),
     rename=_as_in("batch_normalization"),
+    caution=_CAUTION,
 )
 
 BATCH_NORM_SLIM = RulePack(
@@ -163,6 +174,7 @@ BATCH_NORM_SLIM = RulePack(
         NameChange("Sonnet", "batch_norm/moving_variance", "BatchNorm/moving_variance"),
     ),
     rename=_as_in("BatchNorm"),
+    caution=_CAUTION,
 )
 
 BATCH_NORM_TENSORPACK = RulePack(
@@ -177,6 +189,7 @@ BATCH_NORM_TENSORPACK = RulePack(
     rename=substitutions(
         ("moving_mean", "mean/EMA"), ("moving_variance", "variance/EMA")
     ),
+    caution=_CAUTION,
 )
 
 BATCH_NORM_SONNET = RulePack(
@@ -193,4 +206,5 @@ BATCH_NORM_SONNET = RulePack(
         ),
     ),
     rename=_as_in("batch_norm"),
+    caution=_CAUTION,
 )

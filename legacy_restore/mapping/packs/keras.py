@@ -9,7 +9,8 @@ recurrent. ``tf.nn.rnn_cell`` has none.
 
 With the names a default changed: the gates of LSTM and GRU are ``hard_sigmoid`` in
 ``tf.keras`` 1.x and ``sigmoid`` since. No checkpoint shows which it was, and code that
-does not say it computes something else.
+does not say it computes something else. What Keras 3 calls ``hard_sigmoid`` has another
+slope (``keras/src/backend/tensorflow/nn.py``).
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ _CELLS = {4: "lstm_cell", 3: "gru_cell", 1: "simple_rnn_cell"}
 _CELL = re.compile(r"(?:lstm|gru|simple_rnn)_cell(?:_\d+)?")
 
 _CAUTION = (
-    "LSTM and GRU have to be made with the recurrent_activation that they were trained "
-    "with, which by default is 'hard_sigmoid' in TensorFlow 1 and 'sigmoid' since"
+    "LSTM and GRU need the recurrent_activation that they were trained with: by "
+    "default 'hard_sigmoid' in TensorFlow 1 and 'sigmoid' since; in Keras 3 "
+    "'hard_sigmoid' is another function, x / 6 + 0.5 instead of 0.2 * x + 0.5"
 )
 
 
