@@ -8,7 +8,8 @@ Keras call them ``kernel`` and ``bias``, ``conv2d`` and ``dense``
 alike. slim has one default name for convolutions of any rank; it changes only where all
 convolutions of a checkpoint are of one rank.
 
-Variables of recurrent cells are left alone; those are the matter of ``rnn.py``.
+Variables of recurrent cells are left alone, and those of canned estimators; those are
+the matter of ``rnn.py`` and ``estimator.py``, which know what else changed with them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from legacy_restore.mapping.packs.pack import (
 _CELL = re.compile(
     r"(?:.*_)?(?:cell|wrapper)(?:_\d+)?|.*(?:Cell|Wrapper)|nas_rnn|attention_decoder"
 )
+_ESTIMATOR = re.compile(r"(?:.*/)?dnn/(?:hiddenlayer_\d+|logits)/.*")
 _CONVOLUTION = re.compile(r"(?:.*/)?Conv(?:_\d+)?/weights")
 _CONVOLUTIONS = {3: "conv1d", 4: "conv2d", 5: "conv3d"}
 
@@ -46,20 +48,21 @@ _SCOPES = (
 )
 
 
-def _outside_cells(renaming: Renaming) -> Renaming:
-    """Returns a renaming that leaves the variables of recurrent cells alone."""
+def _of_layers(renaming: Renaming) -> Renaming:
+    """Returns a renaming that leaves alone what is the matter of other packs."""
 
     def rename(
         keys: Sequence[TypedName], wanted: Sequence[TypedName]
     ) -> Mapping[str, str]:
-        others = [
-            key
-            for key in keys
-            if not any(_CELL.fullmatch(part) for part in key.name.split("/"))
-        ]
-        return renaming(others, wanted)
+        return renaming([key for key in keys if _is_of_layer(key.name)], wanted)
 
     return rename
+
+
+def _is_of_layer(name: str) -> bool:
+    if _ESTIMATOR.fullmatch(name):
+        return False
+    return not any(_CELL.fullmatch(part) for part in name.split("/"))
 
 
 def _numbered(pairs: Sequence[Tuple[str, str]]) -> Tuple[Tuple[str, str], ...]:
@@ -94,8 +97,8 @@ def _name_slim_convolutions(
     return used[0] if len(used) == 1 else {}
 
 
-_weights_to_kernel = _outside_cells(substitutions(*_LEAVES))
-_kernel_to_weights = _outside_cells(substitutions(*_turned(_LEAVES)))
+_weights_to_kernel = _of_layers(substitutions(*_LEAVES))
+_kernel_to_weights = _of_layers(substitutions(*_turned(_LEAVES)))
 
 _SOURCE = "https://github.com/tensorflow/tensorflow/issues/11241"
 
@@ -134,7 +137,7 @@ SLIM_TO_LAYERS = RulePack(
         ),
         NameChange("a layer with a name", "conv1/biases", "conv1/bias"),
     ),
-    rename=_outside_cells(
+    rename=_of_layers(
         in_turn(
             _name_convolutions, substitutions(*_numbered(_SCOPES)), _weights_to_kernel
         )
@@ -161,7 +164,7 @@ LAYERS_TO_SLIM = RulePack(
         ),
         NameChange("a layer with a name", "conv1/kernel/Adam", "conv1/weights/Adam"),
     ),
-    rename=_outside_cells(
+    rename=_of_layers(
         in_turn(
             _name_slim_convolutions,
             substitutions(*_numbered(_turned(_SCOPES))),
