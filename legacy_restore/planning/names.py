@@ -85,10 +85,14 @@ def names_as(label: str, key_of: Mapping[str, str]) -> Names:
 
 
 def wanted_names(model: ModelSpec) -> List[TypedName]:
-    """Returns the variables of a model without its scope, with their types."""
+    """Returns what is to be matched of a model: names without its scope, and types.
+
+    Local variables no checkpoint has, though they count where names are numbered.
+    """
     return [
         TypedName(one.local_name, one.dtype, tuple(one.shape or ()))
         for one in model.variables
+        if not one.is_local
     ]
 
 
