@@ -97,11 +97,9 @@ def test_a_classifier_of_contrib_learn_in_models_of_today(kind):
 
 def test_a_classifier_of_contrib_learn_without_a_pack(kind, refused):
     location = prefix_of("iris_partitioned", "model.ckpt-8000")
-    # Several packs give its layers these names; with its slots one does.
-    for more, pack in ({}, "slim-to-layers"), ({"train": True}, "estimator"):
-        plan = lr.plan([iris_of(kind, location, **more)])
-        assert plan.ok
-        assert packs_in(plan) == [pack]
+    plan = lr.plan([iris_of(kind, location)])
+    assert plan.ok
+    assert packs_in(plan) == ["slim-to-layers"]
     build = of_kind(kind, models.build_iris)
     error = refused([lr.Model("m", build, location)])
     assert "missing-key" in ids(error.findings)
