@@ -24,7 +24,7 @@ from legacy_restore.planning.names import (
     packs_in_use,
 )
 from legacy_restore.planning.namings import namings_of
-from legacy_restore.planning.pack_series import helpful_packs
+from legacy_restore.planning.pack_series import HelpfulPacks, helpful_packs
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.planning.spec import ModelSpec, Source
 from legacy_restore.report.findings import KINDS, Finding
@@ -55,6 +55,11 @@ class _Way:
             if row.action is Action.RESTORE and row.key is not None
         )
 
+    @property
+    def needs_caution(self) -> bool:
+        """Whether names cannot vouch for it, so that somebody has to ask for it."""
+        return any(pack.caution for pack in self.packs)
+
 
 def match_model(model: ModelSpec, source: Source) -> Match:
     """Matches all variables of a model with keys of its checkpoint.
@@ -73,6 +78,9 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     if len(ways) > 1:
         return _ambiguous(model, ways)
     (way,) = ways
+    if way.needs_caution:
+        all_of_them = HelpfulPacks(way.packs, len(_unexplained(match)))
+        return _with_hint(match, model, source, all_of_them)
     return _with_remark(way, model)
 
 
@@ -88,7 +96,9 @@ def explained_by(model: ModelSpec, source: Source) -> bool:
     names = names_by_rules(model, source)
     if explained(model, source, names).all:
         return True
-    return not model.rules and bool(_other_ways(model, source, names))
+    if model.rules:
+        return False
+    return any(not way.needs_caution for way in _other_ways(model, source, names))
 
 
 def _other_ways(model: ModelSpec, source: Source, names: Names) -> List[_Way]:
@@ -99,7 +109,7 @@ def _other_ways(model: ModelSpec, source: Source, names: Names) -> List[_Way]:
     ways = _distinct(_explaining(model, source, others, [()]))
     if ways or model.packs:
         return ways
-    single = [(pack,) for pack in PACKS.values() if not pack.caution]
+    single = [(pack,) for pack in PACKS.values()]
     return _distinct(_explaining(model, source, [names, *others], single))
 
 
@@ -148,10 +158,16 @@ def _says_nothing_against(finding: Finding) -> bool:
 
 
 def _distinct(ways: Iterator[_Way]) -> List[_Way]:
-    """Of ways with one table the first, without those that are part of another."""
+    """Of ways with one table the first, without those that are part of another.
+
+    Of these the first that needs caution, if one does: a pack that makes the same of
+    these names knows no more of the model.
+    """
     found: Dict[FrozenSet[Tuple[str, str]], _Way] = {}
     for way in ways:
-        found.setdefault(way.table, way)
+        known = found.setdefault(way.table, way)
+        if way.needs_caution and not known.needs_caution:
+            found[way.table] = way
     return [
         way for table, way in found.items() if not any(table < other for other in found)
     ]
@@ -181,13 +197,15 @@ def _ambiguous(model: ModelSpec, ways: Sequence[_Way]) -> Match:
     keys = " or ".join(
         f"{table.get(variable)} ({way.names.label})" for table, way in zip(tables, ways)
     )
-    packs = [way.packs[0].name for way in ways if way.packs]
+    packs = [way.packs[0] for way in ways if way.packs]
     finding = Finding(
         KINDS["ambiguous-match"],
         variable,
         f"it could be {keys}",
         model=model.name,
-        hint=f"rules=[{packs[0]!r}] takes that way" if packs else None,
+        hint=f"rules=[{packs[0].name!r}] takes that way{_cautions(packs[:1])}"
+        if packs
+        else None,
     )
     rows = tuple(PlanRow(model.name, one, Action.REFUSE) for one in model.variables)
     return Match("more than one way", rows, (finding,))
@@ -198,16 +216,23 @@ def _with_packs_hinted(
 ) -> Match:
     """Says on the first missing variable which packs would explain more."""
     helpful = helpful_packs(model, source, names)
-    if helpful is None:
-        return match
+    return match if helpful is None else _with_hint(match, model, source, helpful)
+
+
+def _with_hint(
+    match: Match, model: ModelSpec, source: Source, helpful: HelpfulPacks
+) -> Match:
     missing = len(_unexplained(match))
     left = max(0, missing - helpful.num_more)
     packs = [*packs_in_use(model, source), *helpful.packs]
     written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
-    cautions = "".join(f"; {one.caution}" for one in helpful.packs if one.caution)
-    hint = f"{written}, with which {what}{cautions}"
+    hint = f"{written}, with which {what}{_cautions(helpful.packs)}"
     hinted = dataclasses.replace(first, hint=hint)
     findings = tuple(hinted if one is first else one for one in match.findings)
     return dataclasses.replace(match, findings=findings)
+
+
+def _cautions(packs: Sequence[RulePack]) -> str:
+    return "".join(f"; {one.caution}" for one in packs if one.caution)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import legacy_restore as lr
+from legacy_restore.mapping.packs.registry import PACKS
 from tests.graph import real_models
 from tests.graph import real_pack_models as models
 from tests.graph.helpers import (
@@ -96,12 +97,14 @@ def test_a_classifier_of_contrib_learn_in_models_of_today(kind):
 
 
 def test_a_classifier_of_contrib_learn_without_a_pack(kind, refused):
-    build = of_kind(kind, models.build_iris)
+    """Several packs give its layers their names; one of them knows what to heed."""
     location = prefix_of("iris_partitioned", "model.ckpt-8000")
-    error = refused([lr.Model("m", build, location)])
-    missing = of_id(error.findings, "missing-key")
-    assert ids(missing) == ["missing-key"] * 8
-    assert "with which all of them match" in missing[0].hint
+    for more in {}, {"train": True}:
+        error = refused([iris_of(kind, location, **more)])
+        assert set(ids(error.findings)) == {"missing-key", "unused-weights"}
+        hint = of_id(error.findings, "missing-key")[0].hint
+        assert "rules=['estimator'] for 'm', with which all of them match" in hint
+        assert PACKS["estimator"].caution in hint
 
 
 # A wide and deep classifier of tf.estimator.
