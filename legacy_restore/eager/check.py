@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from legacy_restore import errors
+from legacy_restore.eager.optimizer_values import check_optimizer
 from legacy_restore.eager.plan import ObjectPlan
 from legacy_restore.planning.plan import Action, PlanRow
 from legacy_restore.report.check_report import CheckReport, CheckRow, CheckStatus
@@ -21,7 +22,10 @@ def check_object(plan: ObjectPlan) -> CheckReport:
     """
     (model,) = plan.models
     with StoredTensors(plan.opened[model.name]) as stored:
-        return CheckReport(tuple(_check(plan, stored, row) for row in model.rows))
+        rows = [_check(plan, stored, row) for row in model.rows]
+        if plan.optimizer is not None:
+            rows += check_optimizer(model.name, plan.optimizer, stored)
+    return CheckReport(tuple(rows))
 
 
 def _check(plan: ObjectPlan, stored: StoredTensors, row: PlanRow) -> CheckRow:

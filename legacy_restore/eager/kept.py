@@ -20,7 +20,10 @@ _STOCK_LINE = "tf.train.Checkpoint(name=table).read(location).expect_partial()"
 
 
 def kept_remarks(
-    name: str, live: LiveObjects, kept: Sequence[LiveVariable]
+    name: str,
+    live: LiveObjects,
+    kept: Sequence[LiveVariable],
+    restored_optimizer: Any = None,
 ) -> List[Finding]:
     """Returns a remark on each variable that is kept, and on each optimizer.
 
@@ -28,6 +31,7 @@ def kept_remarks(
       name: What the root is called.
       live: What it holds.
       kept: Those of its variables that are not in the plan.
+      restored_optimizer: The optimizer that is not kept, or None.
     """
     found = [
         Finding(
@@ -49,8 +53,10 @@ def kept_remarks(
             kind = KINDS["state-kept"]
             found.append(Finding(kind, subject, text, model=name, hint=hint))
     for one in live.optimizers:
+        if one.it is restored_optimizer:
+            continue
         number = count_text(len(_variables_of(one.it)), "variable")
-        text = f"{number} of {type(one.it).__name__}: no optimizer was asked for"
+        text = f"{number} of {type(one.it).__name__}: it was not asked for"
         subject = one.path or name
         found.append(Finding(KINDS["state-kept"], subject, text, model=name))
     return found

@@ -68,11 +68,13 @@ class Assignment:
       name: What the variable is called in messages.
       variable: The variable: of TensorFlow, or of Keras 3.
       value: What it gets, in its shape and dtype.
+      key: What of the checkpoint it is made of, in words.
     """
 
     name: str
     variable: Any
     value: Any
+    key: str
 
 
 def state_of(optimizer: Any) -> OptimizerState:
@@ -208,6 +210,30 @@ def _slot(optimizer: Any, variable: Any, name: str) -> List[Any]:
     return [] if slot is None else [slot]
 
 
+def num_trained(optimizer: Any) -> int:
+    """Returns for how many variables an optimizer has slots; 0 before it is built."""
+    library = _library(optimizer)
+    if library is Library.V1:
+        return max([len(of) for of in optimizer._slots.values()], default=0)
+    if library is Library.LEGACY_KERAS:
+        return len(optimizer._slots)
+    if library is Library.KERAS_3:
+        return len(optimizer._trainable_variables_indices)
+    return len(getattr(optimizer, "_index_dict", ()))
+
+
+def trains(optimizer: Any, variable: Any) -> bool:
+    """Returns whether an optimizer has slots for a variable, or a place for them."""
+    state = state_of(optimizer)
+    if state.library is Library.KERAS_3:
+        return optimizer._var_key(variable) in optimizer._trainable_variables_indices
+    if state.library is Library.KERAS_2:
+        known = getattr(optimizer, "_index_dict", ())
+        return optimizer._var_key(variable) in known
+    names = slot_names(state.library, state.family)
+    return any(_slot(optimizer, variable, names[role]) for role in state.roles)
+
+
 def build(optimizer: Any, variables: Sequence[Any]) -> None:
     """Makes the slots of an optimizer, where it has not yet; changes none.
 
@@ -302,6 +328,18 @@ def hyperparameter_variables(optimizer: Any) -> Mapping[str, Any]:
     return {name: value for name, value in own.items() if hasattr(value, "assign")}
 
 
+def assignable_hyperparameters(optimizer: Any) -> FrozenSet[str]:
+    """Returns which hyperparameters are variables, or will be when it is built."""
+    found = set(hyperparameter_variables(optimizer))
+    if _library(optimizer) is Library.LEGACY_KERAS:
+        found.update(
+            name
+            for name, value in optimizer._hyper.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        )
+    return frozenset(found)
+
+
 def assignments(
     optimizer: Any,
     variables: Mapping[str, Any],
@@ -324,20 +362,23 @@ def assignments(
             f"{row.variable}: {row.role}",
             slots[row.variable][row.role],
             row.rule.apply(values[row.key]),
+            row.key,
         )
         for row in transfer.slots
     ]
     live = hyperparameter_variables(optimizer)
     found += [
-        Assignment(name, live[name], values[key])
+        Assignment(f"optimizer: {name}", live[name], values[key], key)
         for name, key in transfer.hyperparameter_keys.items()
     ]
     counters = step_variables(optimizer)
+    counted_by = ", ".join(transfer.counted_by)
     found += [
-        Assignment(f"power of {name}", counters[name], power)
+        Assignment(f"optimizer: power of {name}", counters[name], power, counted_by)
         for name, power in transfer.powers.items()
     ]
     if "iterations" in counters and transfer.step.value is not None:
         step = transfer.step.value
-        found.append(Assignment("iterations", counters["iterations"], step))
+        name = "optimizer: iterations"
+        found.append(Assignment(name, counters["iterations"], step, counted_by))
     return tuple(found)

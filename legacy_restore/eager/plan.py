@@ -9,6 +9,12 @@ from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.eager.kept import kept_remarks
 from legacy_restore.eager.kinds import Role
+from legacy_restore.eager.optimizer_plan import (
+    OptimizerPlan,
+    PlannedOptimizer,
+    ask_optimizer,
+    plan_optimizer,
+)
 from legacy_restore.eager.pairing import Paired, pair_objects
 from legacy_restore.eager.recomputing import recomputed_remarks
 from legacy_restore.eager.roots import (
@@ -17,6 +23,7 @@ from legacy_restore.eager.roots import (
     refuse_unbuilt,
     unbuilt_remarks,
 )
+from legacy_restore.eager.trained_variables import trained_variables
 from legacy_restore.eager.variables import LiveVariable, live_variables, own_name
 from legacy_restore.eager.walking import walk
 from legacy_restore.mapping import waivers
@@ -30,8 +37,9 @@ from legacy_restore.mapping.model_rules import (
 from legacy_restore.mapping.partial import ShapeWaivers, check_partial, check_weights
 from legacy_restore.mapping.vocabulary import read_row_maps
 from legacy_restore.planning.assemble import PlanInput, make_plan
-from legacy_restore.planning.plan import Plan
+from legacy_restore.planning.plan import ModelPlan, Plan
 from legacy_restore.planning.spec import ModelSpec
+from legacy_restore.planning.text import plan_text
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import Finding
 from legacy_restore.restoring.opened import Opened, open_for_plan
@@ -48,11 +56,23 @@ class ObjectPlan(Plan):
       root: The object.
       variables: Those of its variables that are in the plan, by name.
       opened: The checkpoint, by the root's name; empty where it cannot be opened.
+      optimizer: What the optimizer gets; None where none was asked for, or where it is
+        already known that nothing can be restored.
     """
 
     root: Any
     variables: Mapping[str, LiveVariable]
     opened: Mapping[str, Opened]
+    optimizer: Optional[OptimizerPlan] = None
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the plan as JSON-ready data, with that of the optimizer."""
+        optimizer = self.optimizer and self.optimizer.to_json()
+        return {**super().to_json(), "optimizer": optimizer}
+
+    def __str__(self) -> str:
+        """Returns the tables of variables and optimizer, and all findings, as text."""
+        return plan_text(self, self.optimizer.lines() if self.optimizer else ())
 
 
 def plan_object(
@@ -61,6 +81,7 @@ def plan_object(
     *,
     rules: Sequence[Rule] = (),
     optimizer: Any = None,
+    trained_with: Optional[Mapping[str, float]] = None,
     allow_missing: Sequence[str] = (),
     allow_unused: Sequence[str] = (),
     allow_shape: ShapeWaivers = (),
@@ -82,8 +103,14 @@ def plan_object(
         or of such objects. It has to be built: to have its variables.
       location: A location as ``open_checkpoint`` takes it.
       rules: As for ``Model``, to which the other arguments belong too.
-      optimizer: Has to be None, with which no optimizer is touched, also not that of a
-        compiled model.
+      optimizer: An optimizer of ``tf.compat.v1.train``, ``tf_keras`` or Keras 3 that is
+        to go on where that of the checkpoint stopped: ``model.optimizer``, one that the
+        root holds, or another one, of the same library or not. It need not be built.
+        None touches no optimizer, also not that of a compiled model.
+      trained_with: Hyperparameters of the optimizer in the checkpoint, by their names
+        in Keras, such as ``{"learning_rate": 0.1, "epsilon": 1e-8}``, as far as they
+        are known: most are in no checkpoint. They are compared with those of
+        ``optimizer``.
       allow_missing: Patterns of variables that may be missing in the checkpoint. These
         keep the value that they have, where a graph would run the initialiser.
       allow_unused: Patterns of weights that may be left in the checkpoint.
@@ -101,8 +128,8 @@ def plan_object(
       UsageError: An argument cannot be meant, or a graph is being built.
     """
     refuse_graph_mode()
-    _refuse_optimizer(optimizer)
     refuse_no_root(root)
+    asked = ask_optimizer(optimizer, trained_with, weights)
     name = own_name(root) or ROOT
     own_rules = check_model_rules(rules)
     partial = check_partial(allow_shape, cast, only, exclude)
@@ -119,6 +146,7 @@ def plan_object(
     live = walk(root)
     variables = live_variables(root, live)
     refuse_unbuilt(name, live, variables)
+    trained = trained_variables(optimizer, live, variables) if asked else {}
     row_maps = read_row_maps(name, remaps_of(own_rules))
     spec = dataclasses.replace(
         spec, partial=dataclasses.replace(partial, remaps=row_maps.maps)
@@ -136,7 +164,7 @@ def plan_object(
     ]
     findings += recomputed_remarks(name, planned)
     findings += kept_remarks(
-        name, live, [one for one in variables if one not in planned]
+        name, live, [one for one in variables if one not in planned], optimizer
     )
     spec = dataclasses.replace(
         spec, variables=tuple(one.spec for one in planned), own=paired.table()
@@ -146,24 +174,26 @@ def plan_object(
     model = dataclasses.replace(
         model, findings=(*model.findings, *paired.findings(name, model))
     )
+    state: Optional[OptimizerPlan] = None
+    if asked is not None and opened:
+        found = plan_optimizer(asked, trained, model, opened[name])
+        state, model = found.plan, _with_optimizer(model, found)
     return ObjectPlan(
         models=(model,),
         findings=model.findings,
         root=root,
         variables={one.name: one for one in planned},
         opened=opened,
+        optimizer=state,
     )
 
 
-def _refuse_optimizer(optimizer: Any) -> None:
-    """Raises for what is not there yet: the state of optimizers.
-
-    Raises:
-      UsageError: An optimizer was given.
-    """
-    if optimizer is None:
-        return
-    raise errors.UsageError(
-        f"the state of {type(optimizer).__name__} is not restored by this version",
-        hint="optimizer=None restores the weights, and leaves the optimizer alone",
-    )
+def _with_optimizer(model: ModelPlan, found: PlannedOptimizer) -> ModelPlan:
+    """Adds what was found for an optimizer; what it takes is not left behind."""
+    taken = found.plan.transfer.keys_used if found.plan else frozenset()
+    findings = [
+        one
+        for one in model.findings
+        if one.id != "unused-training-state" or one.subject not in taken
+    ]
+    return dataclasses.replace(model, findings=(*findings, *found.findings))

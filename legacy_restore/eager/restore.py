@@ -9,8 +9,9 @@ import numpy as np
 
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.eager.assigning import NewValue, assign_all
+from legacy_restore.eager.optimizer_values import new_values, read_values
 from legacy_restore.eager.plan import ObjectPlan, plan_object
-from legacy_restore.eager.restored import RestoredObject
+from legacy_restore.eager.restored import ObjectReport, RestoredObject
 from legacy_restore.mapping.model_rules import Rule
 from legacy_restore.mapping.partial import ShapeWaivers
 from legacy_restore.planning.plan import Action, PlanRow
@@ -22,7 +23,7 @@ from legacy_restore.restoring.refusals import (
     refuse_if_changed,
     refuse_unless_ok,
 )
-from legacy_restore.restoring.reports import RestoreReport, model_report
+from legacy_restore.restoring.reports import model_report
 from legacy_restore.restoring.stored import StoredTensors
 
 
@@ -32,6 +33,7 @@ def restore_object(
     *,
     rules: Sequence[Rule] = (),
     optimizer: Any = None,
+    trained_with: Optional[Mapping[str, float]] = None,
     allow_missing: Sequence[str] = (),
     allow_unused: Sequence[str] = (),
     allow_shape: ShapeWaivers = (),
@@ -48,6 +50,12 @@ def restore_object(
     assigned, all get their values back. New and old values are in memory meanwhile,
     besides the variables.
 
+    The state of an optimizer is converted where libraries keep it differently, so that
+    the next steps are those that the training would have made; pairs of which nobody
+    can do that exactly are refused. Renaming, as stock TensorFlow restores, copies
+    numbers of another meaning: ``tf.compat.v1.train.MomentumOptimizer`` keeps a sum of
+    gradients, Keras one of steps.
+
     ``tf.train.Checkpoint(model=model).restore(...)`` restores nothing from a name-based
     checkpoint into a model of Keras 3, and raises nothing; of object-based ones it
     leaves out, without a word, layers that such a model holds in a list
@@ -57,7 +65,12 @@ def restore_object(
       root: As for ``plan_object``.
       location: A location as ``open_checkpoint`` takes it.
       rules: As for ``plan_object``, like all other arguments.
-      optimizer: Has to be None, with which no optimizer is touched.
+      optimizer: The optimizer that is to go on where that of the checkpoint stopped;
+        its slots and steps are assigned with the weights, all or nothing. One that is
+        not built is built, after everything was read; it stays so if an assignment
+        fails, with the slots that its first step would have made. None touches none.
+      trained_with: Hyperparameters of the optimizer in the checkpoint, which it may not
+        store.
       allow_missing: Patterns of variables that may be missing, and keep their values.
       allow_unused: Patterns of weights that may be left in the checkpoint.
       allow_shape: What to do where shapes differ.
@@ -81,6 +94,7 @@ def restore_object(
         location,
         rules=rules,
         optimizer=optimizer,
+        trained_with=trained_with,
         allow_missing=allow_missing,
         allow_unused=allow_unused,
         allow_shape=allow_shape,
@@ -93,8 +107,9 @@ def restore_object(
     planned = time.monotonic()
     remarks = _read_and_assign(plan)
     (model,) = plan.models
-    report = RestoreReport(
+    report = ObjectReport(
         plan=plan,
+        optimizer=plan.optimizer,
         models={model.name: model_report(model, remarks)},
         seconds_planning=planned - started,
         seconds_restoring=time.monotonic() - planned,
@@ -114,9 +129,14 @@ def _read_and_assign(plan: ObjectPlan) -> List[Finding]:
             )
             for row in model.rows_to(Action.RESTORE)
         ]
+        state: Mapping[str, np.ndarray] = {}
+        if plan.optimizer is not None:
+            state = read_values(model.name, plan.optimizer, stored)
     casts.raise_if_any()
     # What was read is what was planned only if no file was replaced meanwhile.
     refuse_if_changed(plan.opened)
+    if plan.optimizer is not None:
+        new += new_values(model.name, plan.optimizer, state)
     assign_all(model.name, new)
     return casts.remarks
 

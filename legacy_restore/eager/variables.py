@@ -104,7 +104,7 @@ def live_variables(root: Any, live: LiveObjects) -> List[LiveVariable]:
     names = _unique(firsts, [_local_name(root, one) for one in firsts])
     return [
         LiveVariable(
-            spec=_describe(name, variable_of(objects[0].it)),
+            spec=describe(name, variable_of(objects[0].it)),
             role=objects[0].role,
             variable=variable_of(objects[0].it),
             numbers=tuple(one.number for one in objects),
@@ -147,7 +147,8 @@ def _unique(found: Sequence[LiveObject], names: Sequence[str]) -> List[str]:
     return unique
 
 
-def _describe(name: str, variable: Any) -> VariableSpec:
+def describe(name: str, variable: Any) -> VariableSpec:
+    """Returns what a plan needs to know of one of TensorFlow's variables."""
     return VariableSpec(
         name=name,
         local_name=name,

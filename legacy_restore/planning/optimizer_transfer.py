@@ -9,6 +9,7 @@ from typing import (
     Dict,
     FrozenSet,
     Iterable,
+    Iterator,
     List,
     Mapping,
     Optional,
@@ -99,10 +100,14 @@ class OptimizerTransfer:
         """Keys of the checkpoint that went into it, the weights not counted."""
         keys = {row.key for row in self.slots if row.rule.role is not None}
         keys.update(self.hyperparameter_keys.values())
-        if self.stored is not None:
-            keys.update(self.stored.step_keys)
-            keys.update(key for _, key in self.stored.power_keys)
-        return frozenset(keys)
+        return frozenset([*keys, *self.counted_by])
+
+    @property
+    def counted_by(self) -> Tuple[str, ...]:
+        """Keys of what tells how many steps were made."""
+        if self.stored is None:
+            return ()
+        return (*self.stored.step_keys, *(key for _, key in self.stored.power_keys))
 
 
 def find_optimizers(
@@ -162,6 +167,7 @@ def plan_transfer(
         target, hyperparameters={**target.hyperparameters, **after}
     )
     rule = rule_between(source, target)
+    findings += _contradictions(stored.state, stated or {}, subject)
     findings += [
         Finding(KINDS["optimizer-rule"], subject, problem) for problem in rule.problems
     ]
@@ -208,6 +214,22 @@ def _chosen(
     return None
 
 
+def _contradictions(
+    stored: OptimizerState, stated: Mapping[str, float], subject: str
+) -> Iterator[Finding]:
+    """Where the checkpoint has another value than the one that was stated."""
+    for name, value in sorted(stated.items()):
+        one = Comparison(name, stored.number(name), value)
+        if one.differs:
+            yield Finding(
+                KINDS["hyperparameter-differs"],
+                f"{subject}: {name}",
+                f"{one.stored:.8g} in the checkpoint, {value:.8g} was stated",
+                expected=f"{one.stored:.8g}",
+                found=f"{value:.8g}",
+            )
+
+
 def _slots(
     stored: StoredOptimizer,
     rule: StateRule,
@@ -226,9 +248,12 @@ def _slots(
             message = f"no {value.role} of {weight} in the checkpoint"
             if lost:
                 message += f"; not told apart: {cut_names(lost)}"
-            findings.append(
-                Finding(KINDS["missing-key"], f"{variable}: {role}", message)
+            hint = (
+                "where it was not trained: an optimizer that is built for the others, "
+                "or optimizer=None"
             )
+            subject = f"{variable}: {role}"
+            findings.append(Finding(KINDS["missing-key"], subject, message, hint=hint))
     return tuple(rows)
 
 

@@ -18,12 +18,17 @@ _INDENT = "  "
 _NO_KEY = {Action.INITIALIZE: "(initialiser)", Action.REFUSE: "(none)"}
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: Plan, more: Sequence[str] = ()) -> str:
     """Returns a plan as text; long tables are cut, with a count of what is left out.
 
     What a refused plan says to try is what a refused restore says.
+
+    Args:
+      plan: The plan.
+      more: Lines that stand behind the tables of the models.
     """
     blocks = [_model_lines(model) for model in plan.models]
+    blocks.append(list(more))
     blocks.append(_findings_lines(plan.findings))
     verdict = "ready to restore" if plan.ok else "refused"
     errors = [finding for finding in plan.findings if finding.is_error]

@@ -182,14 +182,6 @@ def test_seed_generators_metrics_and_optimizers_are_kept_and_listed(tmp_path):
     assert len(plan.rows) == 2
 
 
-def test_an_optimizer_that_is_asked_for_is_refused(tmp_path):
-    model = sequential()
-    model.compile("adam", "mse")
-    with pytest.raises(errors.UsageError, match="Adam") as caught:
-        lr.plan_object(model, write(tmp_path / "a", VALUES), optimizer=model.optimizer)
-    assert "optimizer=None" in caught.value.hint
-
-
 def test_model_that_is_not_built_is_refused_with_the_line_that_builds_it(tmp_path):
     prefix = write(tmp_path / "a", VALUES)
     lines = {
