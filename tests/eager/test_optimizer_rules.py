@@ -25,6 +25,12 @@ from tests.eager.training import (
     train_in_graph,
 )
 
+
+@pytest.fixture(autouse=True)
+def own_names():
+    """Clears no session: nothing here has a name of Keras, and it takes seconds."""
+
+
 STEPS = 5
 # Rounding alone: losses are between 0.1 and 10, in single precision.
 TOLERANCE = 1e-6
