@@ -139,13 +139,13 @@ def plan_optimizer(
         if row.action is Action.RESTORE and row.entry and row.conversion is None
     }
     findings = list(_left_out(rows))
-    if not taken and any(row.action is Action.REFUSE for row in rows):
-        return PlannedOptimizer(None, _of(model, findings))
     if opened.source.format in (HDF5, KERAS):
         text = "optimizers are read from checkpoints, not from files of Keras"
         hint = "optimizer=None leaves the optimizer as it is"
         kind = KINDS["optimizer-missing"]
         findings.append(Finding(kind, SUBJECT, text, hint=hint))
+        return PlannedOptimizer(None, _of(model, findings))
+    if not taken and any(row.action is Action.REFUSE for row in rows):
         return PlannedOptimizer(None, _of(model, findings))
     try:
         with StoredTensors(opened) as stored:

@@ -9,10 +9,31 @@ import tensorflow as tf
 import tf_keras
 
 import legacy_restore as lr
+from legacy_restore.eager import optimizers
+from legacy_restore.eager.kinds import variable_of
+from tests.eager.eager_models import STEPS, begin
 from tests.eager.helpers import dense, dense_values, numbers, write
 
 VALUES = dense_values()
 X = numbers([4, 4], 9)
+
+
+def optimizers_go_on(strategy):
+    """Slots are made on both devices, and are what was saved."""
+    for library in (keras, tf_keras):
+        saved = begin(library, "sequential")
+        saved.run(STEPS)
+        prefix = saved.root().save(tempfile.mkdtemp() + "/ckpt")
+        with strategy.scope():
+            training = begin(library, "sequential")
+        for _ in range(2):  # Not built, then built.
+            restored = lr.restore_object(
+                training.root(), prefix, optimizer=training.optimizer
+            )
+            assert restored.check().ok
+        for one in optimizers.slots_of(training.optimizer, training.weights()):
+            assert len(variable_of(one["m"]).values) == 2
+        assert optimizers.step_of(training.optimizer) == STEPS
 
 
 def main():
@@ -53,6 +74,7 @@ def main():
         ] == ["dense/kernel"]
         with strategy.scope():
             assert lr.restore_object(model, prefix).check().ok
+    optimizers_go_on(strategy)
     other = write(tempfile.mkdtemp() + "/ckpt", {"counted": np.float32(6.0)})
     restored = lr.restore_object([counted], other)
     assert restored.check().ok

@@ -101,11 +101,14 @@ class EagerTraining:
         for _ in range(count):
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean((self.model(X, training=True) - Y) ** 2)
-            weights = self.model.trainable_variables
+            weights = self.weights()
             gradients = tape.gradient(loss, weights)
             self.optimizer.apply_gradients(list(zip(gradients, weights)))
             losses.append(float(loss.numpy()))
         return np.array(losses)
+
+    def weights(self):
+        return self.model.trainable_variables
 
     def root(self):
         return tf.train.Checkpoint(model=self.model, optimizer=self.optimizer)

@@ -1,0 +1,396 @@
+"""What is refused, kept, rolled back and told of an optimizer that is asked for."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import legacy_restore as lr
+from legacy_restore import errors
+from legacy_restore.eager import optimizers
+from legacy_restore.eager.variables import LiveVariable
+from tests.eager.helpers import damage, ids, numbers
+
+v1 = tf.compat.v1
+X = numbers([6, 4], 99)
+Y = numbers([6, 3], 98)
+
+
+@pytest.fixture(autouse=True)
+def own_names():
+    """Clears no session: models and layers have names of their own, and it is slow."""
+
+
+def model(name="net"):
+    layers = [
+        keras.Input([4]),
+        keras.layers.Dense(5, activation="tanh", name="hidden"),
+        keras.layers.Dense(3, name="logits"),
+    ]
+    return keras.Sequential(layers, name=name)
+
+
+NAMES = ["hidden/kernel", "hidden/bias", "logits/kernel", "logits/bias"]
+SHAPES = [(4, 5), (5,), (5, 3), (3,)]
+
+
+def write(prefix, optimizer, steps=3, dtype="f4", extra=()):
+    """What a Session saves after some steps."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        variables = [
+            v1.get_variable(name, initializer=numbers(shape, number).astype(dtype))
+            for number, (name, shape) in enumerate(zip(NAMES, SHAPES))
+        ]
+        hidden = tf.tanh(X.astype(dtype) @ variables[0] + variables[1])
+        loss = tf.reduce_mean((hidden @ variables[2] + variables[3] - Y) ** 2)
+        train = optimizer().minimize(loss, v1.train.get_or_create_global_step())
+        for name, value in extra:
+            v1.get_variable(name, initializer=value)
+        session.run(v1.global_variables_initializer())
+        for _ in range(steps):
+            session.run(train)
+        saver = v1.train.Saver()
+        return saver.save(session, str(prefix), write_meta_graph=False)
+
+
+def adam():
+    return v1.train.AdamOptimizer(0.05)
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("adam") / "ckpt", adam)
+
+
+def everything(one, optimizer):
+    return [np.array(v) for v in [*one.variables, *optimizer.variables]]
+
+
+def refusal(one, prefix, **arguments):
+    """Restores, which has to be refused and to change nothing; gives the error."""
+    optimizer = arguments["optimizer"]
+    before = everything(one, optimizer)
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(one, prefix, **arguments)
+    after = everything(one, optimizer)
+    assert len(after) == len(before)
+    for old, new in zip(before, after):
+        np.testing.assert_array_equal(old, new)
+    return caught.value
+
+
+def error_ids(error):
+    return [one.id for one in error.findings if one.is_error]
+
+
+# What is told.
+
+
+def test_a_plan_lists_the_optimizer_and_builds_nothing(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    plan = lr.plan_object(one, prefix, optimizer=optimizer)
+    assert plan.ok and not optimizer.built
+    text = str(plan)
+    source = "Adam (tf.compat.v1.train.AdamOptimizer)"
+    assert f"optimizer keras.optimizers.Adam <- {source}" in text
+    assert "hidden/kernel: m" in text and "hidden/kernel/Adam" in text
+    assert "3 steps" in text
+    assert any(
+        line.split() == ["epsilon", "not", "stored", "1e-07"]
+        for line in text.splitlines()
+    )
+    told = plan.to_json()["optimizer"]
+    assert (told["steps"], told["steps_are_exact"]) == (3, True)
+    assert told["rows"][0] == {
+        "variable": "hidden/kernel",
+        "slot": "m",
+        "value": "m",
+        "key": "hidden/kernel/Adam",
+    }
+    assert {"name": "epsilon", "stored": None, "optimizer": 1e-7} in told[
+        "hyperparameters"
+    ]
+    # What it takes is not left behind, and it is not kept.
+    assert set(ids(plan.findings)) == {"hyperparameter-unknown"}
+    assert lr.plan_object(one, prefix).to_json()["optimizer"] is None
+
+
+def test_report_and_check_have_the_optimizer(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    restored = lr.restore_object(one, prefix, optimizer=optimizer)
+    assert "optimizer keras.optimizers.Adam: 8 slots, 3 steps" in str(restored.report)
+    assert restored.report.to_json()["optimizer"]["steps"] == 3
+    check = restored.check()
+    assert check.ok and len(check.rows) == 4 + 8 + 1
+    changes = {
+        "hidden/bias: v": optimizers.slots_of(optimizer, one.weights)[1]["v"],
+        "optimizer: iterations": optimizer._iterations,
+    }
+    for name, variable in changes.items():
+        before = np.array(variable)
+        variable.assign(before + 1)
+        assert [row.subject for row in restored.check().findings] == [name]
+        variable.assign(before)
+    assert restored.check().ok
+
+
+def test_without_optimizer_none_is_touched(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    one.compile(optimizer, "mse")
+    one.fit(X, Y, verbose=0)
+    before = [np.array(v) for v in optimizer.variables]
+    plan = lr.restore_object(one, prefix).plan
+    assert plan.optimizer is None
+    assert "state-kept" in ids(plan.findings)
+    for old, variable in zip(before, optimizer.variables):
+        np.testing.assert_array_equal(old, variable)
+
+
+def test_an_optimizer_of_its_own_is_restored_and_that_of_the_model_kept(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    one.compile("sgd", "mse")
+    one.fit(X, Y, verbose=0)
+    plan = lr.restore_object(one, prefix, optimizer=optimizer).plan
+    kept = [one for one in plan.findings if one.id == "state-kept"]
+    assert [one.subject for one in kept] == ["optimizer"]
+    assert "of SGD" in kept[0].message
+    assert int(optimizer.iterations) == 3
+    assert int(one.optimizer.iterations) == 1
+
+
+def test_what_the_user_knows_is_compared(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    known = {"epsilon": 1e-7, "learning_rate": 0.05, "beta_1": 0.9, "beta_2": 0.999}
+    plan = lr.plan_object(one, prefix, optimizer=optimizer, trained_with=known)
+    assert plan.ok and not plan.findings
+    error = refusal(
+        one, prefix, optimizer=optimizer, trained_with={**known, "epsilon": 1e-8}
+    )
+    assert error_ids(error) == ["hyperparameter-differs"]
+    assert "epsilon=1e-08" in str(error)
+    with pytest.raises(errors.UsageError, match="beta1") as caught:
+        lr.plan_object(one, prefix, optimizer=optimizer, trained_with={"beta1": 0.9})
+    assert "beta_1" in caught.value.hint
+
+
+def test_what_the_checkpoint_says_otherwise_is_not_overruled(tmp_path):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    optimizer.build(one.trainable_variables)
+    root = tf.train.Checkpoint(model=one, optimizer=optimizer)
+    saved = root.save(str(tmp_path / "ckpt"))
+    asked = {"optimizer": optimizer, "trained_with": {"learning_rate": 0.1}}
+    error = refusal(one, saved, **asked)
+    found = [one for one in error.findings if one.is_error]
+    assert {one.id for one in found} == {"hyperparameter-differs"}
+    assert "was stated" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        ({"trained_with": {"epsilon": 1.0}}, "optimizer= is None"),
+        ({"optimizer": keras.optimizers.Lion()}, "Lion keeps is not known"),
+        ({"optimizer": "adam"}, "str keeps is not known"),
+        ({"optimizer": keras.optimizers.Adam(), "weights": "ema"}, "raw values"),
+        ({"optimizer": keras.optimizers.Adam(), "trained_with": [1]}, "numbers"),
+        ({"optimizer": keras.optimizers.Adam(), "trained_with": {"a": "b"}}, "numbers"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(prefix, arguments, text):
+    with pytest.raises(errors.UsageError, match=text):
+        lr.plan_object(model(), prefix, **arguments)
+
+
+# All or nothing.
+
+
+def test_a_pair_without_a_rule_refuses_the_weights_too(prefix, tmp_path):
+    optimizer = keras.optimizers.SGD(0.05, 0.9)
+    error = refusal(model(), prefix, optimizer=optimizer)
+    assert "optimizer-rule" in error_ids(error)
+    assert "tf.compat.v1.train.AdamOptimizer" in str(error)
+    assert "nothing was changed" in str(error)
+    assert not optimizer.built
+    plain = write(tmp_path / "sgd", lambda: v1.train.GradientDescentOptimizer(0.1))
+    error = refusal(model(), plain, optimizer=keras.optimizers.Adam(0.1))
+    assert "optimizer-missing" in error_ids(error)
+
+
+def test_a_slot_that_is_damaged_leaves_all_as_it_was(tmp_path):
+    saved = write(tmp_path / "ckpt", adam)
+    with lr.open_checkpoint(saved) as checkpoint:
+        slot = checkpoint["logits/bias/Adam_1"]
+    damage(saved, slot)
+    optimizer = keras.optimizers.Adam(0.05)
+    error = refusal(model(), saved, optimizer=optimizer)
+    assert error.exit_code == errors.EXIT_INPUT
+    assert not optimizer.built
+
+
+def test_a_damaged_counter_is_found_when_it_is_planned(tmp_path):
+    saved = write(tmp_path / "ckpt", adam)
+    with lr.open_checkpoint(saved) as checkpoint:
+        power = checkpoint["beta1_power"]
+    damage(saved, power)
+    error = refusal(model(), saved, optimizer=keras.optimizers.Adam(0.05))
+    assert error.exit_code == errors.EXIT_INPUT
+
+
+@pytest.mark.parametrize("name", ["logits/bias: v", "optimizer: iterations"])
+@pytest.mark.parametrize("is_built", [True, False])
+def test_a_failed_assignment_is_rolled_back(prefix, monkeypatch, name, is_built):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    one.compile(optimizer, "mse")
+    if is_built:
+        one.fit(X, Y, verbose=0)
+    before = [np.array(v) for v in one.trainable_variables]
+    slots = [np.array(v) for v in optimizer.variables] if is_built else None
+    assign = LiveVariable.assign
+
+    def assign_and_fail(self, value):
+        assign(self, value)
+        if self.name == name:
+            raise ValueError("no room")
+
+    monkeypatch.setattr(LiveVariable, "assign", assign_and_fail)
+    with pytest.raises(errors.RestoreError, match="nothing was changed") as caught:
+        lr.restore_object(one, prefix, optimizer=optimizer)
+    assert [f.subject for f in caught.value.findings] == [name]
+    for old, variable in zip(before, one.trainable_variables):
+        np.testing.assert_array_equal(old, variable)
+    if slots is None:
+        # It was built here, and is what its first step would have built.
+        slots = [np.zeros(v.shape) for v in optimizer.variables]
+        slots[1] = np.float32(0.05)
+    for old, variable in zip(slots, optimizer.variables):
+        np.testing.assert_array_equal(old, np.array(variable))
+
+
+def test_an_optimizer_that_cannot_be_built_leaves_the_variables(prefix, monkeypatch):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+
+    def fail(variables):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(optimizer, "build", fail)
+    error = refusal(one, prefix, optimizer=optimizer)
+    assert error_ids(error) == ["restore-failed"]
+    assert "out of memory" in str(error)
+
+
+# Which variables.
+
+
+def test_variables_that_are_not_restored_keep_their_slots(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    one.compile(optimizer, "mse")
+    one.fit(X, Y, verbose=0)
+    slots = optimizers.slots_of(optimizer, one.weights)
+    before = np.array(slots[2]["m"])
+    restored = lr.restore_object(
+        one, prefix, optimizer=optimizer, exclude=["logits/.*"]
+    )
+    np.testing.assert_array_equal(before, slots[2]["m"])
+    kept = [f.subject for f in restored.plan.findings if f.id == "state-kept"]
+    assert kept == ["logits/kernel: slots", "logits/bias: slots"]
+    with lr.open_checkpoint(prefix) as checkpoint:
+        np.testing.assert_array_equal(slots[0]["m"], checkpoint["hidden/kernel/Adam"])
+
+
+def test_slots_of_variables_that_are_converted_are_refused(tmp_path):
+    saved = write(tmp_path / "ckpt", adam, dtype="f8")
+    casts = dict.fromkeys(NAMES, "float32")
+    error = refusal(model(), saved, optimizer=keras.optimizers.Adam(0.05), cast=casts)
+    assert "optimizer-rule" in error_ids(error)
+    assert "hidden/kernel: slots" in str(error)
+
+
+def test_layers_that_are_not_trained_need_no_slots(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    one.layers[0].trainable = False
+    one.compile(optimizer, "mse")
+    restored = lr.restore_object(one, prefix, optimizer=optimizer)
+    assert list(restored.plan.optimizer.variables) == NAMES[2:]
+    left = [f.subject for f in restored.plan.findings if f.id.startswith("unused")]
+    assert left == [
+        "hidden/bias/Adam",
+        "hidden/bias/Adam_1",
+        "hidden/kernel/Adam",
+        "hidden/kernel/Adam_1",
+    ]
+    one.fit(X, Y, verbose=0)
+
+
+def test_an_optimizer_of_other_variables_is_refused(prefix):
+    optimizer = keras.optimizers.Adam(0.05)
+    optimizer.build([*model("other").weights, *model("another").weights])
+    with pytest.raises(errors.UsageError, match="trains 8 variables") as caught:
+        lr.plan_object(model(), prefix, optimizer=optimizer)
+    assert "tf.train.Checkpoint(" in caught.value.hint
+
+
+def test_variables_of_tensorflow_are_not_for_keras_3(prefix):
+    root = {name: tf.Variable(tf.zeros(s)) for name, s in zip(NAMES, SHAPES)}
+    with pytest.raises(errors.UsageError, match="hidden/kernel is"):
+        lr.plan_object(root, prefix, optimizer=keras.optimizers.Adam(0.05))
+    optimizer = v1.train.AdamOptimizer(0.05)
+    restored = lr.restore_object(root, prefix, optimizer=optimizer)
+    assert restored.check().ok
+    assert optimizers.step_of(optimizer) == 3
+
+
+def test_an_optimizer_of_tensorflow_1_for_a_model_of_keras_3(prefix):
+    one, optimizer = model(), v1.train.AdamOptimizer(0.05)
+    restored = lr.restore_object(one, prefix, optimizer=optimizer)
+    assert restored.check().ok
+    weight = one.weights[0].value
+    with lr.open_checkpoint(prefix) as checkpoint:
+        np.testing.assert_array_equal(
+            optimizer.get_slot(weight, "v"), checkpoint["hidden/kernel/Adam_1"]
+        )
+
+
+def test_two_optimizers_of_one_checkpoint_are_told_apart(tmp_path):
+    def both():
+        parts = {name: model(name) for name in "gd"}
+        made = {f"{name}_optimizer": keras.optimizers.Adam(0.05) for name in "gd"}
+        return tf.train.Checkpoint(**parts, **made)
+
+    saved = both()
+    for steps, name in ((2, "g"), (3, "d")):
+        optimizer = getattr(saved, f"{name}_optimizer")
+        part = getattr(saved, name)
+        part.compile(optimizer, "mse")
+        part.fit(X, Y, epochs=steps, verbose=0)
+    prefix = saved.save(str(tmp_path / "ckpt"))
+    root = both()
+    # Not built, it could be either's.
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(root, prefix, optimizer=root.d_optimizer)
+    assert "optimizer-ambiguous" in error_ids(caught.value)
+    root.d_optimizer.build(root.d.trainable_variables)
+    restored = lr.restore_object(root, prefix, optimizer=root.d_optimizer)
+    assert restored.check().ok
+    assert int(root.d_optimizer.iterations) == 3
+    # Compiled with it, its model says what it trains.
+    root.g.compile(root.g_optimizer, "mse")
+    restored = lr.restore_object(root, prefix, optimizer=root.g_optimizer)
+    assert int(root.g_optimizer.iterations) == 2
+    assert int(root.d_optimizer.iterations) == 3
+
+
+def test_files_of_keras_have_no_optimizers_to_take(tmp_path):
+    pytest.importorskip("h5py")
+    one = model()
+    one.compile("adam", "mse")
+    one.fit(X, Y, verbose=0)
+    path = str(tmp_path / "net.weights.h5")
+    one.save_weights(path)
+    error = refusal(model(), path, optimizer=keras.optimizers.Adam())
+    assert "optimizer-missing" in error_ids(error)
+
+
+def test_without_a_checkpoint_only_that_is_said(tmp_path):
+    optimizer = keras.optimizers.Adam(0.05)
+    error = refusal(model(), tmp_path / "nothing", optimizer=optimizer)
+    assert error_ids(error) == ["location-not-found"]
