@@ -16,9 +16,11 @@ collect_ignore = (
         "test_object_based.py",
         "test_restore.py",
         "test_root_checkpoint.py",
+        "test_restored_optimizers.py",
         "test_roots.py",
         "test_stock_does_nothing.py",
         "test_tf_keras.py",
+        "test_training_goes_on.py",
     ]
     if IS_TF1
     else []

@@ -1,5 +1,6 @@
 """A program of TensorFlow 1.15 that executes eagerly, and restores as it does so."""
 
+import json
 import os
 import sys
 import tempfile
@@ -9,7 +10,9 @@ import tensorflow as tf
 
 import legacy_restore as lr
 from legacy_restore import errors
+from tests.conftest import ROOT
 from tests.eager import inference
+from tests.eager.eager_models import MODELS, STEPS, begin
 from tests.eager.helpers import dense, dense_values, ids, numbers, write
 
 VALUES = dense_values()
@@ -108,6 +111,35 @@ def saved_before():
             np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def trainings_go_on(directory):
+    """Models that were saved eagerly go on, with optimizers of both libraries."""
+    for kind in MODELS:
+        folder = ROOT / "tests" / "golden" / "eager_models" / "tf1_15" / kind
+        told = json.loads((folder / "expected.json").read_text())
+        training = begin(tf.keras, kind)
+        asked = {"optimizer": training.optimizer}
+        prefix = str(folder / told["prefix"])
+        assert lr.plan_object(training.model, prefix, **asked).ok
+        restored = lr.restore_object(training.root(), prefix, **asked)
+        assert restored.check().ok
+        np.testing.assert_allclose(training.outputs(), told["outputs"], atol=1e-6)
+        np.testing.assert_allclose(training.run(10), told["losses"], atol=1e-6)
+    saved = begin(tf.keras, "sequential")
+    saved.optimizer = tf.compat.v1.train.AdamOptimizer(0.05, epsilon=1e-7)
+    saved.run(STEPS)
+    prefix = saved.root().save(directory + "/adam")
+    losses = saved.run(10)
+    keras_again = begin(tf.keras, "sequential")
+    v1_again = begin(tf.keras, "sequential")
+    v1_again.optimizer = tf.compat.v1.train.AdamOptimizer(0.05, epsilon=1e-7)
+    for training in (keras_again, v1_again):
+        restored = lr.restore_object(
+            training.root(), prefix, optimizer=training.optimizer
+        )
+        assert restored.check().ok
+        np.testing.assert_allclose(training.run(10), losses, atol=1e-6)
+
+
 def mirrored(directory):
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
@@ -127,6 +159,7 @@ def main():
     object_based(directory)
     root_checkpoints(directory)
     saved_before()
+    trainings_go_on(directory)
     mirrored(directory)
     print("ok")
 
