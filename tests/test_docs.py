@@ -94,6 +94,8 @@ def test_python_code_of_the_guide_runs(tmp_path, monkeypatch, capsys):
     assert names["kernel"].shape == (3, 3, 1, 16)
     assert names["saved"].format == "V2"
     assert "known tensors saved to saved.ckpt-1500" in out
+    if names["tf"].executing_eagerly():
+        assert "keras.optimizers.Adam: 12 slots, 1,500 steps" in out
 
 
 def test_every_public_function_is_used_in_the_guide():

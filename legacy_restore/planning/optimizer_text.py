@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Tuple
 
+from legacy_restore.mapping.optimizer_state.hyperparameters import number_text
 from legacy_restore.planning.optimizer_transfer import OptimizerTransfer
 from legacy_restore.report.table import align, count_text, cut
 
@@ -91,4 +92,4 @@ def _rows(transfer: OptimizerTransfer) -> List[Tuple[str, str, str]]:
 
 
 def _shown(value: Any, otherwise: str) -> str:
-    return otherwise if value is None else f"{value:.8g}"
+    return otherwise if value is None else number_text(value)

@@ -18,7 +18,11 @@ from typing import (
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.checkpoint.objects import ObjectGraph
-from legacy_restore.mapping.optimizer_state.hyperparameters import Comparison, compare
+from legacy_restore.mapping.optimizer_state.hyperparameters import (
+    Comparison,
+    compare,
+    number_text,
+)
 from legacy_restore.mapping.optimizer_state.kinds import (
     Family,
     Library,
@@ -220,14 +224,16 @@ def _contradictions(
     """Where the checkpoint has another value than the one that was stated."""
     for name, value in sorted(stated.items()):
         one = Comparison(name, stored.number(name), value)
-        if one.differs:
-            yield Finding(
-                KINDS["hyperparameter-differs"],
-                f"{subject}: {name}",
-                f"{one.stored:.8g} in the checkpoint, {value:.8g} was stated",
-                expected=f"{one.stored:.8g}",
-                found=f"{value:.8g}",
-            )
+        if one.stored is None or not one.differs:
+            continue
+        there, here = number_text(one.stored), number_text(value)
+        yield Finding(
+            KINDS["hyperparameter-differs"],
+            f"{subject}: {name}",
+            f"{there} in the checkpoint, {here} was stated",
+            expected=there,
+            found=here,
+        )
 
 
 def _slots(
@@ -263,8 +269,8 @@ def _is_told(one: Comparison) -> bool:
 
 
 def _compared(one: Comparison, subject: str) -> Finding:
-    stored = None if one.stored is None else f"{one.stored:.8g}"
-    live = None if one.live is None else f"{one.live:.8g}"
+    stored = None if one.stored is None else number_text(one.stored)
+    live = None if one.live is None else number_text(one.live)
     if not one.differs:
         return Finding(
             KINDS["hyperparameter-unknown"],

@@ -10,6 +10,7 @@ from legacy_restore import errors
 from legacy_restore.eager import optimizers
 from legacy_restore.eager.variables import LiveVariable
 from tests.eager.helpers import damage, ids, numbers
+from tests.json_docs import example
 
 v1 = tf.compat.v1
 X = numbers([6, 4], 99)
@@ -110,6 +111,10 @@ def test_a_plan_lists_the_optimizer_and_builds_nothing(prefix):
     assert {"name": "epsilon", "stored": None, "optimizer": 1e-7} in told[
         "hyperparameters"
     ]
+    documented = example("plan-json.md", 2)
+    assert set(documented) == set(told)
+    for name in ("rows", "hyperparameters"):
+        assert set(documented[name][0]) == set(told[name][0])
     # What it takes is not left behind, and it is not kept.
     assert set(ids(plan.findings)) == {"hyperparameter-unknown"}
     assert lr.plan_object(one, prefix).to_json()["optimizer"] is None

@@ -54,8 +54,8 @@ class Comparison:
         return self.stored is None or self.live is None
 
     def __str__(self) -> str:
-        stored = "not stored" if self.stored is None else f"{self.stored:.8g}"
-        live = "no constant" if self.live is None else f"{self.live:.8g}"
+        stored = "not stored" if self.stored is None else number_text(self.stored)
+        live = "no constant" if self.live is None else number_text(self.live)
         return f"{self.name}: {stored} in the checkpoint, {live} in the optimizer"
 
 
@@ -65,6 +65,13 @@ def compare(rule: StateRule) -> Tuple[Comparison, ...]:
         Comparison(name, _number(rule.source, name), _number(rule.target, name))
         for name in rule.same
     )
+
+
+def number_text(value: float) -> str:
+    """Returns the shortest text that is the same number in single precision."""
+    texts = (f"{value:.{digits}g}" for digits in range(1, 9))
+    same = (text for text in texts if _single(float(text)) == _single(value))
+    return next(same, f"{value:.9g}")
 
 
 def _number(state: OptimizerState, name: str) -> Optional[float]:

@@ -80,8 +80,8 @@ class ValueRule:
         return self.role is not None and self.scale == 1.0 and self.offset == 0.0
 
     def __str__(self) -> str:
-        factor = "" if self.scale == 1 else f"{self.scale:.8g} * "
-        term = "" if self.offset == 0 else f" {self.offset:+.8g}"
+        factor = "" if self.scale == 1 else f"{self.scale:.7g} * "
+        term = "" if self.offset == 0 else f" {self.offset:+.7g}"
         return "0" if self.role is None else f"{factor}{self.role}{term}"
 
     def apply(self, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
