@@ -200,7 +200,7 @@ def _unfit(
                 yield Finding(
                     KINDS[kind],
                     f"{slot.variable}: {slot.role}",
-                    f"{slot.key} is the slot of another variable",
+                    f"that is its slot in the checkpoint, {slot.key}",
                     expected=type_text(variable.dtype, variable.shape),
                     found=type_text(entry.dtype, entry.shape),
                 )

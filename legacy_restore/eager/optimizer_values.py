@@ -11,8 +11,9 @@ import numpy as np
 from legacy_restore import errors
 from legacy_restore.eager.assigning import NewValue
 from legacy_restore.eager.kinds import Role, variable_of
+from legacy_restore.eager.optimizer_assignments import Assignment, assignments
 from legacy_restore.eager.optimizer_plan import SUBJECT, OptimizerPlan
-from legacy_restore.eager.optimizers import Assignment, assignments, build
+from legacy_restore.eager.optimizers import build
 from legacy_restore.eager.variables import LiveVariable, describe
 from legacy_restore.report.check_report import CheckRow, CheckStatus
 from legacy_restore.report.findings import KINDS, Finding

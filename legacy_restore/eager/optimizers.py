@@ -8,7 +8,6 @@ such as ``_momentums`` (``keras/src/optimizers/``, ``tf_keras/src/optimizers/``)
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from legacy_restore import errors
@@ -21,7 +20,6 @@ from legacy_restore.mapping.optimizer_state.kinds import (
     slot_names,
 )
 from legacy_restore.mapping.optimizer_state.steps import agreed, of_power
-from legacy_restore.planning.optimizer_transfer import OptimizerTransfer
 from legacy_restore.tf import tf
 
 _V1_CLASSES = {
@@ -60,23 +58,6 @@ _V1_ATTRIBUTES = {
 _OFF = ("weight_decay", "decay", "use_ema", "gradient_accumulation_steps")
 
 
-@dataclasses.dataclass(frozen=True)
-class Assignment:
-    """A value for a variable of an optimizer.
-
-    Attributes:
-      name: What the variable is called in messages.
-      variable: The variable: of TensorFlow, or of Keras 3.
-      value: What it gets, in its shape and dtype.
-      key: What of the checkpoint it is made of, in words.
-    """
-
-    name: str
-    variable: Any
-    value: Any
-    key: str
-
-
 def state_of(optimizer: Any) -> OptimizerState:
     """Returns what an optimizer is, computes and keeps, built or not.
 
@@ -89,6 +70,9 @@ def state_of(optimizer: Any) -> OptimizerState:
         family = _V1_CLASSES.get(name)
     elif library is not None:
         family = _KERAS_CLASSES.get(name)
+    if not callable(getattr(optimizer, "apply_gradients", None)) or name == "type":
+        text = f"optimizer has to be an optimizer, not {optimizer!r:.80}"
+        raise errors.UsageError(text, hint="optimizer=model.optimizer")
     if library is None or family is None:
         raise errors.UsageError(
             f"optimizer: what {type(optimizer).__module__}.{name} keeps is not known",
@@ -222,16 +206,30 @@ def num_trained(optimizer: Any) -> int:
     return len(getattr(optimizer, "_index_dict", ()))
 
 
-def trains(optimizer: Any, variable: Any) -> bool:
-    """Returns whether an optimizer has slots for a variable, or a place for them."""
+def trained_of(optimizer: Any, variables: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns those of some variables for which a built optimizer has slots.
+
+    Args:
+      optimizer: The optimizer.
+      variables: Variables by name.
+    """
     state = state_of(optimizer)
-    if state.library is Library.KERAS_3:
-        return optimizer._var_key(variable) in optimizer._trainable_variables_indices
-    if state.library is Library.KERAS_2:
-        known = getattr(optimizer, "_index_dict", ())
-        return optimizer._var_key(variable) in known
-    names = slot_names(state.library, state.family)
-    return any(_slot(optimizer, variable, names[role]) for role in state.roles)
+    if state.library in (Library.KERAS_2, Library.KERAS_3):
+        is_new = state.library is Library.KERAS_3
+        known = getattr(
+            optimizer, "_trainable_variables_indices" if is_new else "_index_dict"
+        )
+        return {
+            name: one
+            for name, one in variables.items()
+            if optimizer._var_key(one) in known
+        }
+    names = [slot_names(state.library, state.family)[role] for role in state.roles]
+    return {
+        name: one
+        for name, one in variables.items()
+        if any(_slot(optimizer, one, slot) for slot in names)
+    }
 
 
 def build(optimizer: Any, variables: Sequence[Any]) -> None:
@@ -338,47 +336,3 @@ def assignable_hyperparameters(optimizer: Any) -> FrozenSet[str]:
             if isinstance(value, (int, float)) and not isinstance(value, bool)
         )
     return frozenset(found)
-
-
-def assignments(
-    optimizer: Any,
-    variables: Mapping[str, Any],
-    transfer: OptimizerTransfer,
-    values: Mapping[str, Any],
-) -> Tuple[Assignment, ...]:
-    """Returns what is to be assigned to the variables of a built optimizer.
-
-    Nothing is assigned here. All values are read and computed.
-
-    Args:
-      optimizer: The optimizer, built.
-      variables: The variables that it trains, by the names that the transfer has.
-      transfer: What was planned.
-      values: The tensors of the checkpoint by key.
-    """
-    slots = dict(zip(variables, slots_of(optimizer, list(variables.values()))))
-    found = [
-        Assignment(
-            f"{row.variable}: {row.role}",
-            slots[row.variable][row.role],
-            row.rule.apply(values[row.key]),
-            row.key,
-        )
-        for row in transfer.slots
-    ]
-    live = hyperparameter_variables(optimizer)
-    found += [
-        Assignment(f"optimizer: {name}", live[name], values[key], key)
-        for name, key in transfer.hyperparameter_keys.items()
-    ]
-    counters = step_variables(optimizer)
-    counted_by = ", ".join(transfer.counted_by)
-    found += [
-        Assignment(f"optimizer: power of {name}", counters[name], power, counted_by)
-        for name, power in transfer.powers.items()
-    ]
-    if "iterations" in counters and transfer.step.value is not None:
-        step = transfer.step.value
-        name = "optimizer: iterations"
-        found.append(Assignment(name, counters["iterations"], step, counted_by))
-    return tuple(found)

@@ -17,7 +17,7 @@ from legacy_restore.eager.kinds import (
     layer_variables,
     variable_of,
 )
-from legacy_restore.eager.optimizers import num_trained, state_of, trains
+from legacy_restore.eager.optimizers import num_trained, state_of, trained_of
 from legacy_restore.eager.variables import LiveVariable
 from legacy_restore.eager.walking import LiveObjects
 from legacy_restore.mapping.optimizer_state.kinds import Library
@@ -48,11 +48,10 @@ def trained_variables(
         name = names.get(id(variable_of(one)))
         if name is not None:
             found.setdefault(name, one if wraps else variable_of(one))
-    if not number and wraps:
+    if number:
+        found = trained_of(optimizer, found)
+    elif wraps:
         _refuse_others(found)
-    found = {
-        name: one for name, one in found.items() if not number or trains(optimizer, one)
-    }
     if len(found) < number:
         raise errors.UsageError(
             f"optimizer: it trains {number} variables, of which the root holds "

@@ -275,7 +275,7 @@ def _compared(one: Comparison, subject: str) -> Finding:
         return Finding(
             KINDS["hyperparameter-unknown"],
             f"{subject}: {one.name}",
-            str(one),
+            "not stored in the checkpoint" if live else "no constant in the optimizer",
             expected=stored,
             found=live,
         )

@@ -6,6 +6,7 @@ import pytest
 from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.eager import optimizers
+from legacy_restore.eager.optimizer_assignments import assignments
 from legacy_restore.mapping.optimizer_state.kinds import Family, Library
 from legacy_restore.planning.optimizer_transfer import find_optimizers, plan_transfer
 from legacy_restore.tf import tf
@@ -32,6 +33,11 @@ needs_keras_3 = pytest.mark.skipif(
 needs_tf_keras = pytest.mark.skipif(
     Library.KERAS_2 not in LIBRARIES, reason="needs tf_keras"
 )
+
+
+@pytest.fixture(autouse=True)
+def own_names():
+    """Clears no session: names of Keras do not matter here, and it takes seconds."""
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +166,7 @@ def test_places_in_the_list_of_all_variables_do_not_matter(tmp_path, library):
     transfer = plan_transfer(found, state, names, stored)
     assert transfer.ok, transfer.findings
     named = {f"v{n}": variables[n] for n in range(3)}
-    for one in optimizers.assignments(optimizer, named, transfer, stored):
+    for one in assignments(optimizer, named, transfer, stored):
         one.variable.assign(one.value)
     for n, slots in enumerate(optimizers.slots_of(optimizer, variables)):
         np.testing.assert_array_equal(array(slots["m"]), values[n] * 10)

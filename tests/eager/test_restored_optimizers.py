@@ -195,7 +195,8 @@ def test_what_the_checkpoint_says_otherwise_is_not_overruled(tmp_path):
     [
         ({"trained_with": {"epsilon": 1.0}}, "optimizer= is None"),
         ({"optimizer": keras.optimizers.Lion()}, "Lion keeps is not known"),
-        ({"optimizer": "adam"}, "str keeps is not known"),
+        ({"optimizer": "adam"}, "has to be an optimizer, not 'adam'"),
+        ({"optimizer": keras.optimizers.Adam}, "has to be an optimizer"),
         ({"optimizer": keras.optimizers.Adam(), "weights": "ema"}, "raw values"),
         ({"optimizer": keras.optimizers.Adam(), "trained_with": [1]}, "numbers"),
         ({"optimizer": keras.optimizers.Adam(), "trained_with": {"a": "b"}}, "numbers"),

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 from tensorflow.python.eager import context
 
-from legacy_restore.eager import optimizers
+from legacy_restore.eager.optimizer_assignments import assignments
 from legacy_restore.mapping.optimizer_state.kinds import Family, Library
 from legacy_restore.tf import IS_TF1, tf
 
@@ -168,7 +168,7 @@ class Training:
 
     def receive(self, transfer, values):
         """Assigns what was planned."""
-        made = optimizers.assignments(self.optimizer, self.named(), transfer, values)
+        made = assignments(self.optimizer, self.named(), transfer, values)
         for one in made:
             one.variable.assign(one.value)
 
