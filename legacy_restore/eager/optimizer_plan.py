@@ -16,7 +16,7 @@ from legacy_restore.planning.optimizer_transfer import (
     plan_transfer,
 )
 from legacy_restore.planning.plan import Action, ModelPlan, PlanRow
-from legacy_restore.planning.spec import type_text
+from legacy_restore.planning.spec import stored_text, type_text
 from legacy_restore.planning.unopened import input_findings
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.restoring.opened import Opened
@@ -192,6 +192,10 @@ def _unfit(
     variables = {row.variable.name: row.variable for row in rows}
     for slot in transfer.slots:
         variable, entry = variables[slot.variable], opened.source.entries[slot.key]
+        if not entry.is_complete:
+            subject = f"{slot.variable}: {slot.role}"
+            yield Finding(KINDS["missing-key"], subject, stored_text(entry))
+            continue
         for kind, fits in (
             ("shape-mismatch", entry.shape == variable.shape),
             ("dtype-mismatch", entry.dtype == variable.dtype),

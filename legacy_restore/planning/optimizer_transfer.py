@@ -196,7 +196,9 @@ def _chosen(
     keys = set(key_of.values())
     candidates = [one for one in found.optimizers if keys & set(one.slots)]
     if not candidates:
-        candidates = [one for one in found.optimizers if not one.slots]
+        candidates = [
+            one for one in found.optimizers if not one.slots and not one.problems
+        ]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
@@ -207,6 +209,9 @@ def _chosen(
     message = f"no slots of its variables for {target.name}"
     if others:
         message += f"; the checkpoint has {cut_names(sorted(set(others)))}"
+    unclear = [problem for one in found.optimizers for problem in one.problems]
+    if unclear:
+        message += f"; not told apart: {cut_names(unclear)}"
     findings.append(
         Finding(
             KINDS["optimizer-missing"],

@@ -103,3 +103,30 @@ def test_a_conversion_is_told():
 def test_what_is_stated_counts_as_known():
     transfer = planned(adam(), VALUES, stated={"epsilon": 1e-3})
     assert error_ids(transfer.findings) == ["hyperparameter-differs"]
+
+
+def test_a_slot_that_is_there_twice_is_not_told_apart():
+    values = without("w/Adam", "w/Adam_1")
+    for scope in ("one", "other"):
+        values[f"{scope}/w/Adam"] = values[f"{scope}/w/Adam_1"] = VALUES["w"]
+    transfer = planned(adam(), values)
+    assert not transfer.slots
+    assert error_ids(transfer.findings) == ["optimizer-missing"]
+    assert "one/w/Adam, other/w/Adam" in transfer.findings[0].message
+
+
+def test_what_the_checkpoint_has_cannot_be_stated_otherwise():
+    values = {
+        "w": VALUES["w"],
+        "training/SGD/w/momentum": VALUES["w"],
+        "training/SGD/iter": np.int64(3),
+        "training/SGD/learning_rate": np.float32(0.1),
+    }
+    sgd = OptimizerState(
+        Library.LEGACY_KERAS, Family.MOMENTUM, frozenset(["momentum"]), {}
+    )
+    stated = {"learning_rate": 0.2}
+    transfer = planned(sgd, values, stated=stated)
+    assert error_ids(transfer.findings) == ["hyperparameter-differs"]
+    (fault,) = [one for one in transfer.findings if one.is_error]
+    assert (fault.expected, fault.found) == ("0.1", "0.2")

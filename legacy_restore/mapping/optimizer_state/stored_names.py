@@ -139,12 +139,18 @@ def _of_v1(
     powers: Tuple[Tuple[str, str], ...],
 ) -> StoredOptimizer:
     by_variable: Dict[str, Dict[int, str]] = {}
+    problems: List[str] = []
+    twice: Set[str] = set()
     for slot in slots:
         numbers = by_variable.setdefault(slot.variable, {})
-        numbers[int(slot.place)] = slot.key
+        other = numbers.setdefault(int(slot.place), slot.key)
+        if other != slot.key:
+            twice.add(slot.variable)
+            problems.append(f"{slot.variable}: one slot twice: {other}, {slot.key}")
     known: Dict[str, Mapping[str, str]] = {}
-    problems: List[str] = []
     for variable, numbers in by_variable.items():
+        if variable in twice:
+            continue
         roles = _IN_ORDER[family].get(len(numbers))
         if roles is None or sorted(numbers) != list(range(len(numbers))):
             names = ", ".join(numbers[number] for number in sorted(numbers))
