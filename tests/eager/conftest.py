@@ -20,6 +20,7 @@ collect_ignore = (
         "test_roots.py",
         "test_stock_does_nothing.py",
         "test_tf_keras.py",
+        "test_trained_variables.py",
         "test_training_goes_on.py",
     ]
     if IS_TF1

@@ -1,4 +1,4 @@
-"""What is refused, kept, rolled back and told of an optimizer that is asked for."""
+"""What is refused, rolled back and told of an optimizer that is asked for."""
 
 import keras
 import numpy as np
@@ -9,12 +9,18 @@ import legacy_restore as lr
 from legacy_restore import errors
 from legacy_restore.eager import optimizers
 from legacy_restore.eager.variables import LiveVariable
-from tests.eager.helpers import damage, ids, numbers
+from tests.eager.adam_models import (
+    X,
+    Y,
+    adam,
+    error_ids,
+    model,
+    refusal,
+    v1,
+    write,
+)
+from tests.eager.helpers import damage, ids
 from tests.json_docs import example
-
-v1 = tf.compat.v1
-X = numbers([6, 4], 99)
-Y = numbers([6, 3], 98)
 
 
 @pytest.fixture(autouse=True)
@@ -22,66 +28,9 @@ def own_names():
     """Clears no session: models and layers have names of their own, and it is slow."""
 
 
-def model(name="net"):
-    layers = [
-        keras.Input([4]),
-        keras.layers.Dense(5, activation="tanh", name="hidden"),
-        keras.layers.Dense(3, name="logits"),
-    ]
-    return keras.Sequential(layers, name=name)
-
-
-NAMES = ["hidden/kernel", "hidden/bias", "logits/kernel", "logits/bias"]
-SHAPES = [(4, 5), (5,), (5, 3), (3,)]
-
-
-def write(prefix, optimizer, steps=3, dtype="f4", extra=()):
-    """What a Session saves after some steps."""
-    with tf.Graph().as_default(), v1.Session() as session:
-        variables = [
-            v1.get_variable(name, initializer=numbers(shape, number).astype(dtype))
-            for number, (name, shape) in enumerate(zip(NAMES, SHAPES))
-        ]
-        hidden = tf.tanh(X.astype(dtype) @ variables[0] + variables[1])
-        loss = tf.reduce_mean((hidden @ variables[2] + variables[3] - Y) ** 2)
-        train = optimizer().minimize(loss, v1.train.get_or_create_global_step())
-        for name, value in extra:
-            v1.get_variable(name, initializer=value)
-        session.run(v1.global_variables_initializer())
-        for _ in range(steps):
-            session.run(train)
-        saver = v1.train.Saver()
-        return saver.save(session, str(prefix), write_meta_graph=False)
-
-
-def adam():
-    return v1.train.AdamOptimizer(0.05)
-
-
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory):
     return write(tmp_path_factory.mktemp("adam") / "ckpt", adam)
-
-
-def everything(one, optimizer):
-    return [np.array(v) for v in [*one.variables, *optimizer.variables]]
-
-
-def refusal(one, prefix, **arguments):
-    """Restores, which has to be refused and to change nothing; gives the error."""
-    optimizer = arguments["optimizer"]
-    before = everything(one, optimizer)
-    with pytest.raises(errors.RestoreError) as caught:
-        lr.restore_object(one, prefix, **arguments)
-    after = everything(one, optimizer)
-    assert len(after) == len(before)
-    for old, new in zip(before, after):
-        np.testing.assert_array_equal(old, new)
-    return caught.value
-
-
-def error_ids(error):
-    return [one.id for one in error.findings if one.is_error]
 
 
 # What is told.
@@ -282,107 +231,6 @@ def test_an_optimizer_that_cannot_be_built_leaves_the_variables(prefix, monkeypa
     error = refusal(one, prefix, optimizer=optimizer)
     assert error_ids(error) == ["restore-failed"]
     assert "out of memory" in str(error)
-
-
-# Which variables.
-
-
-def test_variables_that_are_not_restored_keep_their_slots(prefix):
-    one, optimizer = model(), keras.optimizers.Adam(0.05)
-    one.compile(optimizer, "mse")
-    one.fit(X, Y, verbose=0)
-    slots = optimizers.slots_of(optimizer, one.weights)
-    before = np.array(slots[2]["m"])
-    restored = lr.restore_object(
-        one, prefix, optimizer=optimizer, exclude=["logits/.*"]
-    )
-    np.testing.assert_array_equal(before, slots[2]["m"])
-    kept = [f.subject for f in restored.plan.findings if f.id == "state-kept"]
-    assert kept == ["logits/kernel: slots", "logits/bias: slots"]
-    with lr.open_checkpoint(prefix) as checkpoint:
-        np.testing.assert_array_equal(slots[0]["m"], checkpoint["hidden/kernel/Adam"])
-
-
-def test_slots_of_variables_that_are_converted_are_refused(tmp_path):
-    saved = write(tmp_path / "ckpt", adam, dtype="f8")
-    casts = dict.fromkeys(NAMES, "float32")
-    error = refusal(model(), saved, optimizer=keras.optimizers.Adam(0.05), cast=casts)
-    assert "optimizer-rule" in error_ids(error)
-    assert "hidden/kernel: slots" in str(error)
-
-
-def test_layers_that_are_not_trained_need_no_slots(prefix):
-    one, optimizer = model(), keras.optimizers.Adam(0.05)
-    one.layers[0].trainable = False
-    one.compile(optimizer, "mse")
-    restored = lr.restore_object(one, prefix, optimizer=optimizer)
-    assert list(restored.plan.optimizer.variables) == NAMES[2:]
-    left = [f.subject for f in restored.plan.findings if f.id.startswith("unused")]
-    assert left == [
-        "hidden/bias/Adam",
-        "hidden/bias/Adam_1",
-        "hidden/kernel/Adam",
-        "hidden/kernel/Adam_1",
-    ]
-    one.fit(X, Y, verbose=0)
-
-
-def test_an_optimizer_of_other_variables_is_refused(prefix):
-    optimizer = keras.optimizers.Adam(0.05)
-    optimizer.build([*model("other").weights, *model("another").weights])
-    with pytest.raises(errors.UsageError, match="trains 8 variables") as caught:
-        lr.plan_object(model(), prefix, optimizer=optimizer)
-    assert "tf.train.Checkpoint(" in caught.value.hint
-
-
-def test_variables_of_tensorflow_are_not_for_keras_3(prefix):
-    root = {name: tf.Variable(tf.zeros(s)) for name, s in zip(NAMES, SHAPES)}
-    with pytest.raises(errors.UsageError, match="hidden/kernel is"):
-        lr.plan_object(root, prefix, optimizer=keras.optimizers.Adam(0.05))
-    optimizer = v1.train.AdamOptimizer(0.05)
-    restored = lr.restore_object(root, prefix, optimizer=optimizer)
-    assert restored.check().ok
-    assert optimizers.step_of(optimizer) == 3
-
-
-def test_an_optimizer_of_tensorflow_1_for_a_model_of_keras_3(prefix):
-    one, optimizer = model(), v1.train.AdamOptimizer(0.05)
-    restored = lr.restore_object(one, prefix, optimizer=optimizer)
-    assert restored.check().ok
-    weight = one.weights[0].value
-    with lr.open_checkpoint(prefix) as checkpoint:
-        np.testing.assert_array_equal(
-            optimizer.get_slot(weight, "v"), checkpoint["hidden/kernel/Adam_1"]
-        )
-
-
-def test_two_optimizers_of_one_checkpoint_are_told_apart(tmp_path):
-    def both():
-        parts = {name: model(name) for name in "gd"}
-        made = {f"{name}_optimizer": keras.optimizers.Adam(0.05) for name in "gd"}
-        return tf.train.Checkpoint(**parts, **made)
-
-    saved = both()
-    for steps, name in ((2, "g"), (3, "d")):
-        optimizer = getattr(saved, f"{name}_optimizer")
-        part = getattr(saved, name)
-        part.compile(optimizer, "mse")
-        part.fit(X, Y, epochs=steps, verbose=0)
-    prefix = saved.save(str(tmp_path / "ckpt"))
-    root = both()
-    # Not built, it could be either's.
-    with pytest.raises(errors.RestoreError) as caught:
-        lr.restore_object(root, prefix, optimizer=root.d_optimizer)
-    assert "optimizer-ambiguous" in error_ids(caught.value)
-    root.d_optimizer.build(root.d.trainable_variables)
-    restored = lr.restore_object(root, prefix, optimizer=root.d_optimizer)
-    assert restored.check().ok
-    assert int(root.d_optimizer.iterations) == 3
-    # Compiled with it, its model says what it trains.
-    root.g.compile(root.g_optimizer, "mse")
-    restored = lr.restore_object(root, prefix, optimizer=root.g_optimizer)
-    assert int(root.g_optimizer.iterations) == 2
-    assert int(root.d_optimizer.iterations) == 3
 
 
 def test_files_of_keras_have_no_optimizers_to_take(tmp_path):
