@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, ContextManager, Dict, List, Mapping
+from typing import Any, ContextManager, Dict, Iterator, List, Mapping
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from legacy_restore.eager.optimizer_assignments import Assignment, assignments
 from legacy_restore.eager.optimizer_plan import SUBJECT, OptimizerPlan
 from legacy_restore.eager.optimizers import build
 from legacy_restore.eager.variables import LiveVariable, describe
+from legacy_restore.planning.spec import type_text
 from legacy_restore.report.check_report import CheckRow, CheckStatus
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.restoring.cast_findings import failure
@@ -22,6 +23,8 @@ from legacy_restore.restoring.conversions import same_bits
 from legacy_restore.restoring.reasons import reason_of
 from legacy_restore.restoring.refusals import NOTHING_CHANGED
 from legacy_restore.restoring.stored import StoredTensors
+
+_NOT_ASSIGNED = "no variable was assigned"
 
 
 def read_values(
@@ -72,9 +75,14 @@ def new_values(
             build(plan.optimizer, list(plan.trained.values()))
     except Exception as error:
         text = f"it cannot be built: {type(error).__name__}: {reason_of(error)}"
-        finding = Finding(KINDS["restore-failed"], SUBJECT, text, model=name)
-        raise failure([finding], "no variable was assigned") from error
-    return [NewValue(_live(one), _as_array(one)) for one in _assignments(plan, values)]
+        hint = "make the optimizer anew, if building it has begun"
+        finding = Finding(KINDS["restore-failed"], SUBJECT, text, model=name, hint=hint)
+        raise failure([finding], _NOT_ASSIGNED) from error
+    planned = _assignments(plan, values)
+    unfit = [finding for one in planned for finding in _unfit(name, one)]
+    if unfit:
+        raise failure(unfit, _NOT_ASSIGNED)
+    return [NewValue(_live(one), _as_array(one)) for one in planned]
 
 
 def check_optimizer(
@@ -125,6 +133,22 @@ def _check(name: str, one: Assignment) -> CheckRow:
     is_equal = all(same_bits(expected, value) for value in live.replicas())
     status = CheckStatus.EQUAL if is_equal else CheckStatus.CHANGED
     return CheckRow(name, live.name, one.key, status)
+
+
+def _unfit(name: str, one: Assignment) -> Iterator[Finding]:
+    """What is to be said of a variable that is not what was planned for it."""
+    spec, value = _live(one).spec, np.asarray(one.value)
+    is_count = not isinstance(one.value, np.ndarray)
+    if value.shape == spec.shape and (is_count or value.dtype.name == spec.dtype):
+        return
+    yield Finding(
+        KINDS["restore-failed"],
+        one.name,
+        f"it is not what {one.key} is",
+        model=name,
+        expected=type_text(value.dtype.name, value.shape),
+        found=type_text(spec.dtype, spec.shape),
+    )
 
 
 def _live(one: Assignment) -> LiveVariable:

@@ -231,6 +231,17 @@ def test_an_optimizer_that_cannot_be_built_leaves_the_variables(prefix, monkeypa
     error = refusal(one, prefix, optimizer=optimizer)
     assert error_ids(error) == ["restore-failed"]
     assert "out of memory" in str(error)
+    assert "no variable was assigned" in str(error)
+
+
+def test_a_slot_of_another_type_than_its_variable_is_refused(prefix):
+    one, optimizer = model(), keras.optimizers.Adam(0.05)
+    optimizer.build(one.trainable_variables)
+    optimizer._velocities[3] = keras.Variable(np.zeros([3], "f8"), dtype="float64")
+    error = refusal(one, prefix, optimizer=optimizer)
+    (fault,) = [found for found in error.findings if found.is_error]
+    assert (fault.id, fault.subject) == ("restore-failed", "logits/bias: v")
+    assert (fault.expected, fault.found) == ("float32[3]", "float64[3]")
 
 
 def test_files_of_keras_have_no_optimizers_to_take(tmp_path):
