@@ -4,8 +4,9 @@ Keras 2 saved the layers of a sequential or functional model as ``layer_with_wei
 and so on, in their order (``tensorflow/python/keras/engine/network.py``), and a weight
 as the attribute ``kernel``. Keras 3 has other names for both: ``_operations/1``, and
 ``_kernel`` where the attribute is a property; and ``kernel`` where a depthwise
-convolution had ``depthwise_kernel``. So stock TensorFlow restores nothing of such a
-checkpoint, although model and layers are the same.
+convolution had ``depthwise_kernel``. Of layers in lists and dictionaries, which were
+``blocks/0``, it tells TensorFlow nothing. So stock TensorFlow restores nothing of such
+a checkpoint, although model and layers are the same.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from __future__ import annotations
 import re
 from typing import Any, List, Mapping, Tuple
 
+from legacy_restore.eager.keras_saving import attributes_of_any, own_variables
 from legacy_restore.eager.kinds import (
     Role,
     is_keras_3,
-    is_keras_variable,
     is_layer,
     layer_variables,
 )
@@ -24,33 +25,85 @@ from legacy_restore.eager.walking import LiveObjects
 
 _IN_ORDER = frozenset(["Functional", "Sequential"])
 _WITH_WEIGHTS = "layer_with_weights-"
+# Containers may hold themselves.
+_MAX_DEPTH = 16
 _PLACE = re.compile(r"layer-\d+")
 
 
 def with_keras_2_names(live: LiveObjects) -> Tuple[Mapping[str, int], ...]:
     """Returns what objects hold, but for optimizers, also by the names of Keras 2.
 
+    Behind the objects that TensorFlow knows stand those of which Keras 3 does not tell
+    it: lists and dictionaries, and the layers that are in one.
+
     Args:
       live: What a root holds.
     """
-    numbers = {id(one.it): one.number for one in live.objects}
-    children = [dict(held) for held in live.without_optimizers()]
+    naming = _Naming(live)
     for one in live.objects:
-        if one.role is not Role.WEIGHT or not is_layer(one.it):
-            continue
-        if not is_keras_3(one.it):
-            continue
-        held = children[one.number]
-        for number in list(held.values()):
-            variable = live.objects[number].it
-            if is_keras_variable(variable):
-                held.setdefault(str(variable.name), number)
-                if _is_depthwise(one.it) and variable.name == "kernel":
-                    held.setdefault("depthwise_kernel", number)
-        for place, layer in enumerate(_layers_with_weights(one.it)):
-            if id(layer) in numbers:
-                held.setdefault(f"{_WITH_WEIGHTS}{place}", numbers[id(layer)])
-    return tuple(children)
+        if one.role is Role.WEIGHT and is_layer(one.it) and is_keras_3(one.it):
+            naming.add_names(one.it, one.number)
+    return tuple(naming.children)
+
+
+class _Naming:
+    """Gives what Keras 3 holds the names of Keras 2."""
+
+    def __init__(self, live: LiveObjects) -> None:
+        """Begins with the names that TensorFlow knows."""
+        self.children = [dict(held) for held in live.without_optimizers()]
+        self._numbers = {
+            id(one.it): one.number
+            for one in live.objects
+            if one.role is not Role.OPTIMIZER
+        }
+
+    def add_names(self, layer: Any, number: int) -> None:
+        """Names what a layer holds, and what that holds where it is new.
+
+        Args:
+          layer: A layer of Keras 3.
+          number: The number of its object.
+        """
+        held = self.children[number]
+        for variable in own_variables(layer):
+            name = str(variable.name)
+            if _is_depthwise(layer) and name == "kernel":
+                name = "depthwise_kernel"
+            if id(variable) in self._numbers:
+                held.setdefault(name, self._numbers[id(variable)])
+        for place, one in enumerate(_layers_with_weights(layer)):
+            held.setdefault(f"{_WITH_WEIGHTS}{place}", self._number_of(one))
+        skipped = attributes_of_any(layer)
+        for name, value in vars(layer).items():
+            if name not in skipped and name not in held and _holds_layers(value):
+                held[name] = self._number_of(value)
+
+    def _number_of(self, it: Any) -> int:
+        """The number of a layer or a container; it is named if it has none yet."""
+        if id(it) in self._numbers:
+            return self._numbers[id(it)]
+        number = len(self.children)
+        self._numbers[id(it)] = number
+        self.children.append({})
+        if is_layer(it):
+            self.add_names(it, number)
+            return number
+        pairs = it.items() if isinstance(it, dict) else enumerate(it)
+        for name, value in pairs:
+            if _holds_layers(value):
+                self.children[number][str(name)] = self._number_of(value)
+        return number
+
+
+def _holds_layers(it: Any, depth: int = _MAX_DEPTH) -> bool:
+    """Whether something is a layer, or a container that has one not too deep in it."""
+    if is_layer(it):
+        return True
+    if not depth or not isinstance(it, (list, tuple, dict)):
+        return False
+    values = it.values() if isinstance(it, dict) else it
+    return any(_holds_layers(one, depth - 1) for one in values)
 
 
 def without_layer_places(live: LiveObjects) -> Tuple[Mapping[str, int], ...]:

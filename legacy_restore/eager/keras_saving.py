@@ -41,7 +41,7 @@ def layers_in_order(
             _layer(layer.name, weights_of(layer), names)
             for layer in getattr(model, "layers", ())
         ]
-        return [*found, _layer(_TOP_LEVEL, _own_variables(model), names)]
+        return [*found, _layer(_TOP_LEVEL, own_variables(model), names)]
 
     return (
         all_layers(lambda layer: layer.trainable_weights + layer.non_trainable_weights),
@@ -64,8 +64,8 @@ def variable_path(variable: Any) -> str:
     return re.sub(r":\d+$", "", path)
 
 
-def _own_variables(layer: Any) -> List[Any]:
-    """The variables of a layer itself, in the order in which Keras saves them."""
+def own_variables(layer: Any) -> List[Any]:
+    """Returns the variables of a layer itself, in the order in which they are saved."""
     kind = "variables" if is_keras_3(layer) else "weights"
     found: List[Any] = []
     for attribute in (f"_trainable_{kind}", f"_non_trainable_{kind}"):
@@ -104,7 +104,7 @@ class _Walk:
             return
         self._seen.add(id(layer))
         if _is_saved_by_keras(layer):
-            for number, variable in enumerate(_own_variables(layer)):
+            for number, variable in enumerate(own_variables(layer)):
                 self.found[_below(path, f"vars/{number}")] = variable
         for name, held in self._held(layer):
             if is_layer(held):
@@ -122,7 +122,7 @@ class _Walk:
 class _Keras3Walk(_Walk):
     def _held(self, layer: Any) -> Iterator[Tuple[str, Any]]:
         kinds = {kind.__name__ for kind in type(layer).__mro__}
-        skipped = _attributes_of_any(layer)
+        skipped = attributes_of_any(layer)
         if kinds & {"Sequential", "Functional"}:
             yield "layers", layer.layers
             skipped = skipped | {"operations", "_operations", "_functional"}
@@ -147,7 +147,7 @@ class _Keras2Walk(_Walk):
     _containers = (list, tuple, dict, set)
 
     def _held(self, layer: Any) -> Iterator[Tuple[str, Any]]:
-        skipped = _attributes_of_any(layer)
+        skipped = attributes_of_any(layer)
         names = [name for name in dir(layer) if name not in skipped]
         yield from _values(layer, sorted(names, reverse=True))
 
@@ -174,8 +174,8 @@ def _values(layer: Any, names: Sequence[str]) -> Iterator[Tuple[str, Any]]:
         yield name, held
 
 
-def _attributes_of_any(layer: Any) -> Set[str]:
-    """What every layer has, which Keras does not look into."""
+def attributes_of_any(layer: Any) -> Set[str]:
+    """Returns the attributes that every layer has, into which Keras does not look."""
     base = next(kind for kind in type(layer).__mro__ if kind.__name__ == "Layer")
     return set(dir(base()))
 

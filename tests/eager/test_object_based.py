@@ -223,6 +223,44 @@ def test_what_keras_2_saved_goes_into_the_same_model_of_keras_3(tmp_path, make):
         np.testing.assert_array_equal(one.numpy(), value)
 
 
+def blocks(library):
+    """Layers of one shape in a list, a list of lists and a dictionary."""
+    layers = library.layers
+
+    class Blocks(library.Model):
+        def __init__(self):
+            super().__init__()
+            self.steps = [layers.Dense(5) for _ in range(3)]
+            self.nested = [[layers.Dense(5)], [layers.Dense(5), layers.LSTM(5)]]
+            self.heads = {
+                "a": layers.Dense(5),
+                "b": library.Sequential([layers.Dense(5)]),
+            }
+
+        def call(self, inputs):
+            for layer in [*self.steps, self.nested[0][0], self.nested[1][0]]:
+                inputs = layer(inputs)
+            inputs = self.nested[1][1](inputs[:, None])
+            return self.heads["a"](inputs) - self.heads["b"](inputs)
+
+    model = Blocks()
+    model(X)
+    return model
+
+
+def test_layers_in_lists_of_keras_2_go_into_those_of_keras_3(tmp_path):
+    saved = blocks(tf_keras)
+    prefix = save(tmp_path, model=saved)
+    for wrap in (lambda model: model, lambda model: {"model": model}):
+        keras.layers.Dense(3)  # So that no layer has the number that it was saved with.
+        model = blocks(keras)
+        restored = lr.restore_object(wrap(model), prefix)
+        assert restored.check().ok
+        np.testing.assert_allclose(model(X), saved(X), rtol=1e-5, atol=1e-6)
+        for one, value in zip(model.steps, saved.steps):
+            np.testing.assert_array_equal(one.kernel, value.kernel)
+
+
 def mnist(library):
     return library.Sequential(
         [
