@@ -268,6 +268,14 @@ def write_keras_rnn(folder):
     write_model(folder, {"sequence": (sequence, SEQUENCE)}, {"output": net})
 
 
+def write_keras_depthwise(folder):
+    """A depthwise convolution of tf.keras, and a separable one."""
+    images = fed_images()
+    net = tf.keras.layers.DepthwiseConv2D(3)(images)
+    net = tf.keras.layers.SeparableConv2D(2, 1)(net)
+    write_model(folder, {"images": (images, IMAGES)}, {"output": net})
+
+
 def write_keras_numbers(folder):
     """A model of tf.keras that was built as the second one of its graph."""
     images = fed_images()
@@ -467,6 +475,7 @@ CASES = {
         ("layers_named", write_layers_named),
         ("batch_norms", write_batch_norms),
         ("keras_rnn", write_keras_rnn),
+        ("keras_depthwise", write_keras_depthwise),
         ("keras_numbers", write_keras_numbers),
         ("estimator", write_estimator),
         ("module", write_scoped("module")),

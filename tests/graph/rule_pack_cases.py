@@ -153,6 +153,7 @@ CASES = (
         "tf1_15_keras_rnn",
         by_itself=None,
     ),
+    case("tf1_15_keras_depthwise", "keras-depthwise", keras.build_keras_depthwise),
     case("tf1_15_keras_numbers", "keras-numbers", keras.build_keras_numbers),
     case(
         "tf1_0_estimator",

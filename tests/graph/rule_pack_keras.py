@@ -106,6 +106,22 @@ def keras_rnn_by(layers, gate):
     return build
 
 
+def build_keras_depthwise():
+    """The convolutions of ``keras_depthwise``, as Keras 3 names their variables."""
+    images = v1.placeholder(tf.float32, [2, 5, 5, 3], "images")
+    with v1.variable_scope("depthwise_conv2d"):
+        kernel = v1.get_variable("kernel", [3, 3, 3, 1])
+        bias = v1.get_variable("bias", [3])
+    strides = [1, 1, 1, 1]
+    net = tf.nn.depthwise_conv2d(images, kernel, strides, "VALID") + bias
+    with v1.variable_scope("separable_conv2d"):
+        depthwise = v1.get_variable("depthwise_kernel", [1, 1, 3, 1])
+        pointwise = v1.get_variable("pointwise_kernel", [1, 1, 3, 2])
+        bias = v1.get_variable("bias", [2])
+    net = tf.nn.separable_conv2d(net, depthwise, pointwise, strides, "VALID") + bias
+    return {"inputs": {"images": images}, "outputs": {"output": net}}
+
+
 def build_keras_numbers():
     """The convolutional model of ``keras_numbers``, as the first of its graph."""
     images = v1.placeholder(tf.float32, [2, 5, 5, 3], "images")
