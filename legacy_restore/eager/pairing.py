@@ -14,6 +14,7 @@ from typing import (
 )
 
 from legacy_restore.eager.keras_2_names import with_keras_2_names, without_layer_places
+from legacy_restore.eager.keras_3_names import with_keras_3_names
 from legacy_restore.eager.keras_pairing import keras_ways
 from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.variables import LiveVariable
@@ -116,6 +117,7 @@ def pair_objects(
     for children, more in (
         (live.children, "through optimizers"),
         (with_keras_2_names(live), "as Keras 2 calls them"),
+        (with_keras_3_names(live), "as Keras 3 calls them"),
         (without_layer_places(live), "layers by their place among those with weights"),
     ):
         if required <= set(way.keys):

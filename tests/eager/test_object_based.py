@@ -223,6 +223,38 @@ def test_what_keras_2_saved_goes_into_the_same_model_of_keras_3(tmp_path, make):
         np.testing.assert_array_equal(one.numpy(), value)
 
 
+def subclassed(library):
+    class Subclassed(library.Model):
+        def __init__(self):
+            super().__init__()
+            self.first = library.layers.Dense(4)
+            self.inside = functional(library)
+            self.last = library.layers.Dense(5)
+
+        def call(self, inputs):
+            return self.last(self.inside(self.first(inputs)))
+
+    model = Subclassed()
+    model(np.zeros([1, 3, 4], "f4"))
+    return model
+
+
+@pytest.mark.parametrize("make", [sequential, functional, subclassed])
+def test_what_keras_3_saved_goes_into_the_same_model_of_keras_2(tmp_path, make):
+    saved = make(keras)
+    prefix = save(tmp_path, model=saved)
+    inputs = numbers([2, 3, 4], 1)
+    for _ in range(2):  # The second one's layers have other numbers.
+        model = make(tf_keras)
+        assert lr.restore_object({"model": model}, prefix).check().ok
+        np.testing.assert_allclose(model(inputs), saved(inputs), rtol=1e-4, atol=1e-6)
+    root = {
+        "model": tf_keras.Sequential([tf_keras.Input([3, 4]), tf_keras.layers.LSTM(5)])
+    }
+    with pytest.raises(errors.RestoreError):
+        lr.restore_object(root, prefix)
+
+
 def blocks(library):
     """Layers of one shape in a list, a list of lists and a dictionary."""
     layers = library.layers
