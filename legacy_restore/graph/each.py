@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from types import TracebackType
-from typing import Any, Iterable, Iterator, List, Optional, Type
+from typing import Any, Iterable, Iterator, List, Optional
 
+from legacy_restore.checkpoint.closed_on_exit import ClosedOnExit
 from legacy_restore.graph.model import Model
 from legacy_restore.graph.preflight import (
     check_verify,
@@ -16,7 +16,7 @@ from legacy_restore.graph.restore import restore
 from legacy_restore.graph.restored import Restored
 
 
-class RestoredEach(Iterator[Restored]):
+class RestoredEach(Iterator[Restored], ClosedOnExit):
     """Restores a model when it is asked for, and closes the one before it.
 
     An iterator and a context manager; the model that is restored is closed with it.
@@ -54,17 +54,6 @@ class RestoredEach(Iterator[Restored]):
         if current is not None:
             current.close()
             _give_back()
-
-    def __enter__(self) -> RestoredEach:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         # None where the constructor was not reached.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from types import TracebackType
 from typing import (
     Any,
     Callable,
@@ -13,13 +12,12 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    Optional,
     Sequence,
-    Type,
     Union,
 )
 
 from legacy_restore import errors
+from legacy_restore.checkpoint.closed_on_exit import ClosedOnExit
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.graph.building import BuiltModel
 from legacy_restore.graph.check import check_session
@@ -204,7 +202,7 @@ class RestoredModel:
         return f"<RestoredModel {self.name!r}: {len(self.variables)} variables>"
 
 
-class Restored(Mapping[str, RestoredModel]):
+class Restored(Mapping[str, RestoredModel], ClosedOnExit):
     """All models of a restore, by name, in one graph and one session.
 
     Owns both; a context manager. ``with`` only closes: everything is restored from
@@ -308,14 +306,3 @@ class Restored(Mapping[str, RestoredModel]):
 
     def __len__(self) -> int:
         return len(self._models)
-
-    def __enter__(self) -> Restored:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
