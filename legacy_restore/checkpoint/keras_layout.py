@@ -20,6 +20,11 @@ import dataclasses
 import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from legacy_restore.checkpoint.keras_settings import (
+    VERSION,
+    layer_settings,
+    settings_of,
+)
 from legacy_restore.checkpoint.wire import FormatError
 
 OPTIMIZER = "optimizer"
@@ -59,6 +64,7 @@ class Dataset:
       holder: ``"optimizer"`` or ``"metrics"`` of what a model runs without, else None.
       is_numbered: Whether the key has a number where a name would be.
       layer: The layer that has it, where the file lists layers, else None.
+      settings: How that layer was configured, where the file has it.
     """
 
     key: str
@@ -66,6 +72,9 @@ class Dataset:
     holder: Optional[str] = None
     is_numbered: bool = False
     layer: Optional[str] = None
+    settings: Optional[Mapping[str, Any]] = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
 
 
 def keras_layout(
@@ -86,18 +95,22 @@ def keras_layout(
     Raises:
       FormatError: Keras did not write such a file, or it contradicts itself.
     """
+    settings = layer_settings(config, _version(groups))
     for root in ("model_weights", ""):
         if _list(groups.get(root, {}), "layer_names") is not None:
-            found = [*_legacy(groups, set(paths), root), *_optimizer(groups, paths)]
-            return _unique(found)
-    found = list(_numbered(groups, paths, config))
+            legacy = _legacy(groups, set(paths), root, settings)
+            return _unique([*legacy, *_optimizer(groups, paths)])
+    found = list(_numbered(groups, paths, config, settings))
     if not found:
         raise FormatError("an HDF5 file without a layout of Keras")
     return _unique(found)
 
 
 def _legacy(
-    groups: Mapping[str, Mapping[str, Any]], paths: Any, root: str
+    groups: Mapping[str, Mapping[str, Any]],
+    paths: Any,
+    root: str,
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Dataset]:
     layers = _list(groups[root], "layer_names") or []
     for layer in dict.fromkeys([*layers, "top_level_model_weights"]):
@@ -105,7 +118,16 @@ def _legacy(
         for name in _list(groups.get(group, {}), "weight_names") or []:
             if f"{group}/{name}" not in paths:
                 raise FormatError(f"{group} names {name}, which is not there")
-            yield Dataset(_plain(name), f"{group}/{name}", layer=layer)
+            key = _plain(name)
+            of_layer = settings_of([layer, *key.split("/")], settings)
+            yield Dataset(key, f"{group}/{name}", layer=layer, settings=of_layer)
+
+
+def _version(groups: Mapping[str, Mapping[str, Any]]) -> Optional[str]:
+    for root in ("", "model_weights"):
+        if VERSION in groups.get(root, {}):
+            return _text(groups[root][VERSION])
+    return None
 
 
 def _optimizer(
@@ -144,6 +166,7 @@ def _numbered(
     groups: Mapping[str, Mapping[str, Any]],
     paths: Sequence[str],
     config: Optional[Mapping[str, Any]],
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Dataset]:
     counts = collections.Counter(path.rpartition("/")[0] for path in paths)
     for path in paths:
@@ -164,7 +187,9 @@ def _numbered(
         variables = _variables_of(at, counts[group])
         is_known = variables is not None and int(number) < len(variables)
         own = variables[int(number)] if variables and is_known else f"{_VARS}/{number}"
-        yield Dataset("/".join([*names, own]), path, holder, not is_known)
+        of_layer = settings_of(names, settings)
+        key = "/".join([*names, own])
+        yield Dataset(key, path, holder, not is_known, settings=of_layer)
 
 
 def _settings(config: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:

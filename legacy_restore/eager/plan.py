@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from legacy_restore import errors
 from legacy_restore.checkpoint.location import LocationLike
 from legacy_restore.eager.kept import kept_remarks
+from legacy_restore.eager.keras_settings import settings_findings
 from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.optimizer_plan import (
     OptimizerPlan,
@@ -171,9 +172,11 @@ def plan_object(
     )
     pure = make_plan([PlanInput(spec, source, tuple(findings))])
     (model,) = pure.models
-    model = dataclasses.replace(
-        model, findings=(*model.findings, *paired.findings(name, model))
-    )
+    more = paired.findings(name, model)
+    if source is not None:
+        known = {one.name: one for one in planned}
+        more += settings_findings(model, known, source.keras_datasets)
+    model = dataclasses.replace(model, findings=(*model.findings, *more))
     state: Optional[OptimizerPlan] = None
     if asked is not None and opened:
         found = plan_optimizer(asked, trained, model, opened[name])

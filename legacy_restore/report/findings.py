@@ -259,6 +259,9 @@ KINDS = _catalogue(
     _remark("rename-proposed", "one rule explains the keys that only one has"),
     _remark("matched-under-prefix", "matched under another scope"),
     _remark("matched-by-place", "matched by the places of layers, as Keras does"),
+    _remark(
+        "settings-differ", "a layer computes otherwise than the one that was saved"
+    ),
     _remark("rule-pack", "matched by names of another time or library"),
     _remark("unused-training-state", "training state left in the checkpoint"),
     _remark("unused-weights-waived", "weights left in the checkpoint, as permitted"),

@@ -19,6 +19,7 @@ _TOLD = (
     "matched-under-prefix",
     "device-substituted",
     "session-state",
+    "settings-differ",
     "shared-copy-differs",
     "shared-swapped",
 )

@@ -13,6 +13,7 @@ collect_ignore = (
         "test_keras.py",
         "test_keras_files.py",
         "test_keras_places.py",
+        "test_keras_settings.py",
         "test_object_based.py",
         "test_restore.py",
         "test_root_checkpoint.py",
