@@ -20,11 +20,15 @@ from legacy_restore.eager.kinds import Role
 from legacy_restore.eager.variables import LiveVariable
 from legacy_restore.eager.walking import LiveObjects
 from legacy_restore.mapping import waivers
+from legacy_restore.planning.listed_weights import out_of_order
 from legacy_restore.planning.object_tree import ObjectTree, Pairing, pair
 from legacy_restore.planning.permitting import Fitting
 from legacy_restore.planning.plan import Action, ModelPlan
 from legacy_restore.planning.spec import ModelSpec, OwnTable, Source
 from legacy_restore.report.findings import KINDS, Finding
+
+# In the order in which it lists weights where nothing else leads to them.
+_LISTED = "through optimizers"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Paired:
       label: The way in words.
       ways: Where several ways explain the root: what they are in words.
       conflicts: What there is to say of each variable that objects do not decide.
-      is_by_place: Whether layers are paired by where they stand in a file of Keras.
+      is_by_place: Whether layers are paired by where they stand in a file of Keras, or
+        weights by where they stand in the list of an optimizer.
     """
 
     keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -111,11 +116,11 @@ def pair_objects(
     if source.objects is None:
         return _by_keras_file(source, live, variables, required, fits)
     asked = (source.objects, required, fits)
-    way = pair(ObjectTree(live.without_optimizers(), names), *asked)
+    own = way = pair(ObjectTree(live.without_optimizers(), names), *asked)
     # An optimizer of Keras 3 holds the weights that it trains: in the file they may be
     # nowhere else. And what Keras 2 saved has other names.
     for children, more in (
-        (live.children, "through optimizers"),
+        (live.children, _LISTED),
         (with_keras_2_names(live), "as Keras 2 calls them"),
         (with_keras_3_names(live), "as Keras 3 calls them"),
         (without_layer_places(live), "layers by their place among those with weights"),
@@ -125,11 +130,23 @@ def pair_objects(
         other = pair(ObjectTree(children, names), *asked)
         if len(required & set(other.keys)) > len(required & set(way.keys)):
             way = dataclasses.replace(other, label=f"{other.label}, {more}")
+    listed = {}
+    if way.label.endswith(_LISTED):
+        listed = {name: way.keys[name] for name in set(way.keys) - set(own.keys)}
+    refuted = out_of_order(listed, source)
     return Paired(
-        keys=dict(way.keys),
+        keys={name: key for name, key in way.keys.items() if name not in refuted},
         label=way.label,
         ways=tuple(one.label for one in way.ways),
-        conflicts=_conflicts(way),
+        conflicts={
+            **_conflicts(way),
+            **{
+                name: f"in the list of an optimizer {listed[name]} has its place, and "
+                "names of slots give these weights another order"
+                for name in refuted
+            },
+        },
+        is_by_place=bool(listed),
     )
 
 

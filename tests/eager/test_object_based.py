@@ -126,8 +126,41 @@ def test_layers_that_only_the_optimizer_holds_are_found_there(tmp_path):
         lr.restore_object(fresh(Listed), prefix)
     assert "missing-key" in ids(caught.value.findings)
     compiled = trained(Listed)
-    assert lr.restore_object(compiled, prefix).check().ok
+    restored = lr.restore_object(compiled, prefix)
+    assert restored.check().ok
+    assert "matched-by-place" in ids(restored.plan.findings)
     np.testing.assert_array_equal(compiled(X), model(X))
+
+
+def test_a_list_of_weights_in_another_order_is_refused(tmp_path):
+    class Listed(keras.Model):
+        def __init__(self):
+            super().__init__(name="listed")
+            self.parts = [keras.layers.Dense(5), keras.layers.Dense(5)]
+
+        def call(self, inputs):
+            return self.parts[1](self.parts[0](inputs))
+
+    def built(parts):
+        model = fresh(Listed)
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        optimizer.build([one for n in parts for one in model.parts[n].weights])
+        return model, tf.train.Checkpoint(model=model, optimizer=optimizer)
+
+    model, root = built([0, 1])
+    prefix = root.save(str(tmp_path / "ckpt"))
+    same, root = built([0, 1])
+    assert lr.restore_object(root, prefix).check().ok
+    np.testing.assert_array_equal(same(X), model(X))
+    # TensorFlow takes each layer for the other one.
+    other, root = built([1, 0])
+    with pytest.raises(errors.RestoreError) as caught:
+        lr.restore_object(root, prefix)
+    told = [one for one in caught.value.findings if one.id == "ambiguous-match"]
+    assert len(told) == 4
+    assert "another order" in told[0].message
+    root.restore(prefix).expect_partial()
+    np.testing.assert_array_equal(other.parts[0].kernel, model.parts[1].kernel)
 
 
 def test_a_model_of_other_layers_is_refused_and_untouched(tmp_path):
