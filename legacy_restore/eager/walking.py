@@ -208,6 +208,6 @@ def _dependencies(one: LiveObject) -> List[Tuple[str, Any]]:
 
 def is_root(it: Any) -> bool:
     """Returns whether something can be walked: it holds, and is no variable."""
-    if isinstance(it, (str, bytes)) or variable_of(it) is not None:
+    if isinstance(it, (str, bytes, type)) or variable_of(it) is not None:
         return False
     return isinstance(it, (collections.abc.Mapping, list, tuple)) or _is_trackable(it)

@@ -177,6 +177,7 @@ def plan_transfer(
     ]
     comparisons = () if rule.problems else compare(rule)
     findings += [_compared(one, subject) for one in comparisons if _is_told(one)]
+    findings += _unnamed(stored, rule, subject)
     step = _step(stored, target, values, subject, findings)
     slots = _slots(stored, rule, key_of, findings)
     _tell_conversion(rule, subject, findings)
@@ -221,6 +222,21 @@ def _chosen(
         )
     )
     return None
+
+
+def _unnamed(
+    stored: StoredOptimizer, rule: StateRule, subject: str
+) -> Iterator[Finding]:
+    """Where only its name could tell that it is another that keeps the same."""
+    if not stored.own_name or rule.problems:
+        return
+    yield Finding(
+        KINDS["hyperparameter-unknown"],
+        f"{subject}: class",
+        f"called {stored.own_name!r} in the checkpoint, which does not say what it is: "
+        "Lamb and ScheduleFreeAdamW keep what Adam keeps",
+        found=rule.target.name,
+    )
 
 
 def _contradictions(

@@ -27,6 +27,7 @@ OPTIONS = {
     Family.ADAGRAD: RATE,
     Family.FTRL: RATE,
 }
+OTHERS = ["Lamb", "Nadam", "Adamax", "Lion", "Adadelta", "ScheduleFreeAdamW"]
 needs_keras_3 = pytest.mark.skipif(
     Library.KERAS_3 not in LIBRARIES, reason="needs Keras 3"
 )
@@ -185,6 +186,21 @@ def test_a_name_of_two_weights_tells_no_slot(tmp_path):
     assert not transfer.ok and not transfer.slots
 
 
+@needs_tf_keras
+def test_slots_of_two_weights_of_one_name_are_of_neither(tmp_path):
+    variables = [tf.Variable([1.0 + n], name="same") for n in range(2)]
+    optimizer = tf_keras.optimizers.Adam(0.1, jit_compile=False)
+    optimizer.build(variables)
+    # The file has one of them, and the slots of both.
+    root = tf.train.Checkpoint(o=optimizer, v=variables[1])
+    found, stored = found_in(root.save(str(tmp_path / "ckpt")))
+    assert [dict(one.slots) for one in found.optimizers] == [{}]
+    names = {"v": "v/.ATTRIBUTES/VARIABLE_VALUE"}
+    transfer = plan_transfer(found, optimizers.state_of(optimizer), names, stored)
+    assert not transfer.ok and not transfer.slots
+    assert "of which weight?" in str(transfer.findings)
+
+
 @needs_keras_3
 def test_what_derives_from_a_known_optimizer_is_refused():
     class Mine(keras.optimizers.Adam):
@@ -198,7 +214,7 @@ def test_what_derives_from_a_known_optimizer_is_refused():
 
 
 @needs_keras_3
-@pytest.mark.parametrize("name", ["Lamb", "Nadam", "Adamax", "Lion", "Adadelta"])
+@pytest.mark.parametrize("name", OTHERS)
 def test_files_of_other_optimizers_are_no_adam(tmp_path, name):
     variables = [keras.Variable([1.0], name="v")]
     optimizer = getattr(keras.optimizers, name)(0.1)
@@ -206,6 +222,23 @@ def test_files_of_other_optimizers_are_no_adam(tmp_path, name):
     root = tf.train.Checkpoint(o=optimizer, v=variables)
     found, _ = found_in(root.save(str(tmp_path / "ckpt")))
     assert (found.optimizers, found.unknown) == ((), ("o",))
+
+
+@needs_keras_3
+@pytest.mark.parametrize("name", ["Lamb", "Adam", "AdamW"])
+def test_an_optimizer_with_another_name_is_said_to_be_unknown(tmp_path, name):
+    variables = [keras.Variable([1.0], name="v")]
+    optimizer = getattr(keras.optimizers, name)(0.1, name="mine")
+    optimizer.build(variables)
+    root = tf.train.Checkpoint(o=optimizer, v=variables)
+    found, stored = found_in(root.save(str(tmp_path / "ckpt")))
+    live = optimizers.state_of(keras.optimizers.Adam(0.1))
+    names = {"v": "v/0/.ATTRIBUTES/VARIABLE_VALUE"}
+    transfer = plan_transfer(found, live, names, stored)
+    assert transfer.ok
+    (told,) = [one for one in transfer.findings if one.subject == "optimizer: class"]
+    assert told.id == "hyperparameter-unknown"
+    assert "'mine'" in told.message
 
 
 @needs_tf_keras

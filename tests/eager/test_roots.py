@@ -96,7 +96,7 @@ def test_a_random_generator_keeps_its_state(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "root", [None, 3, "model", np.zeros([2]), tf.Variable([1.0]), lambda: 1]
+    "root", [None, 3, "model", np.zeros([2]), tf.Variable([1.0]), lambda: 1, tf.Module]
 )
 def test_what_holds_no_variables_is_no_root(tmp_path, root):
     with pytest.raises(errors.UsageError, match="has to hold variables"):

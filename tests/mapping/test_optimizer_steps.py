@@ -70,7 +70,14 @@ def test_beta_of_zero_tells_nothing():
     assert power_after(3, 0.0, FLOAT) == 0
 
 
-@pytest.mark.parametrize("value", [-1, 1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("beta, dtype", [(0.99999999, "f4"), (0.9999, "f2")])
+def test_a_beta_that_is_one_in_its_dtype_tells_nothing(beta, dtype):
+    half = np.asarray(0.5, dtype)
+    assert of_power("p", half, beta) == Evidence("p", 0, None)
+    assert power_after(3, beta, half.dtype) == 1
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, float("nan"), float("inf"), 1j])
 def test_a_counter_that_counts_nothing_is_refused(value):
     assert agreed([counted("step", value)]).problem.endswith("no number of steps")
     assert counted("step", 7.0) == Evidence("step", 7, 7)

@@ -63,6 +63,8 @@ class StepCount:
 
 def counted(key: str, value: float) -> Evidence:
     """Returns what a step counter tells; some count in floating point."""
+    if isinstance(value, complex):
+        return Evidence(key, 0, None, f"is {value:.6g}, no number of steps")
     if value < 0 or value != value or math.isinf(value) or value != int(value):
         return Evidence(key, 0, None, f"is {value:.6g}, no number of steps")
     return Evidence(key, int(value), int(value))
@@ -77,7 +79,8 @@ def of_power(key: str, power: np.ndarray[Any, Any], beta: float) -> Evidence:
       beta: The beta of the optimizer that is to go on.
     """
     value = float(power)
-    if not 0 < beta < 1:
+    # In a dtype of few digits a beta near 1 is 1, and so are all of its powers.
+    if not 0 < float(power.dtype.type(beta)) < 1:
         return Evidence(key, 0, None)
     if not 0 <= value < 1:
         return Evidence(key, 0, None, f"is {value:.6g}, no power of {beta:.6g}")
@@ -100,7 +103,7 @@ def power_after(steps: int, beta: float, dtype: np.dtype[Any]) -> np.ndarray[Any
 
     It is 0 where the number would be smaller than any that is normal.
     """
-    if beta <= 0 or beta >= 1:
+    if beta <= 0 or float(dtype.type(beta)) >= 1:
         return np.asarray(beta, dtype)
     powers = _powers(beta, dtype)
     return np.asarray(powers[steps] if steps < len(powers) - 1 else 0, dtype)

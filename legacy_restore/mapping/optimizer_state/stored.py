@@ -25,6 +25,8 @@ class StoredOptimizer:
       hyperparameter_keys: Keys of hyperparameters, by their names in Keras.
       varying: Hyperparameters that are something else than a number.
       problems: Slots of which nobody can tell what they are, each with the reason.
+      own_name: What its program called it, where nothing but the class that this hints
+        at tells it from others that keep the same; else empty.
     """
 
     path: str
@@ -35,6 +37,7 @@ class StoredOptimizer:
     hyperparameter_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
     varying: Tuple[str, ...] = ()
     problems: Tuple[str, ...] = ()
+    own_name: str = ""
 
     def with_hyperparameters(self, values: Mapping[str, Any]) -> StoredOptimizer:
         """Returns it with what the checkpoint has of its hyperparameters.

@@ -78,8 +78,9 @@ _SUFFIXES: Mapping[Family, Mapping[str, Tuple[str, ...]]] = {
 }
 # Parts of a name are looked up from each of its slashes on.
 _MAX_NAME = 1_000
+_ADAM = re.compile(r"adam(_?w)?(_\d+)?")
 # These keep what Adam keeps, and do something else with it.
-_NOT_ADAM = re.compile(r"(?i)(adamax|nadam|lamb|lazyadam)(_\d+)?")
+_NOT_ADAM = re.compile(r"(?i)(adamax|nadam|lamb|lazyadam|schedule_free_adam_?w)(_\d+)?")
 
 
 def optimizers_of_objects(
@@ -200,22 +201,36 @@ class _Search:
             return None
         slots: Dict[str, Dict[str, str]] = {}
         problems: List[str] = []
+        twice: Set[str] = set()
         roles: Set[str] = set()
+        own_names: Set[str] = set()
         weights = {one.place: one.key for one in self._held(children.get(_WEIGHTS))}
         for role, name in list_names(family).items():
             for held in self._held(children.get(name)):
                 if _NOT_ADAM.fullmatch(held.name.partition("/")[0]):
                     return None
                 roles.add(role)
+                own_names.add(held.name.partition("/")[0])
                 if library is Library.KERAS_3:
                     weight = self._listed(held, weights, _SUFFIXES[family][role])
                 else:
                     weight = self._by_full_name(held, _SUFFIXES[family][role])
-                if weight is None or weight in slots and role in slots[weight]:
+                if weight is None:
                     problems.append(f"{held.key} ({held.name}): of which weight?")
-                else:
-                    slots.setdefault(weight, {})[role] = held.key
+                    continue
+                other = slots.setdefault(weight, {}).setdefault(role, held.key)
+                if other != held.key:
+                    # Of variables of one name the file may hold but one.
+                    twice.add(weight)
+                    problems.append(
+                        f"{other} and {held.key} ({held.name}): of which weight?"
+                    )
+        for weight in twice:
+            del slots[weight]
         scalars = self._scalars(children)
+        # Keras 3 alone has Lamb and ScheduleFreeAdamW, and the name in all variables.
+        unclear = [name for name in sorted(own_names) if not _ADAM.fullmatch(name)]
+        is_told = library is not Library.KERAS_3 or family is not Family.ADAM
         return StoredOptimizer(
             self._objects.short_path(number),
             OptimizerState(library, family, frozenset(roles)),
@@ -226,6 +241,7 @@ class _Search:
             },
             varying=_varying(children, scalars),
             problems=tuple(problems),
+            own_name="" if is_told else ", ".join(unclear),
         )
 
     def _held(self, number: Optional[int]) -> List[_Held]:
