@@ -73,6 +73,11 @@ def state_of(optimizer: Any) -> OptimizerState:
     if not callable(getattr(optimizer, "apply_gradients", None)) or name == "type":
         text = f"optimizer has to be an optimizer, not {optimizer!r:.80}"
         raise errors.UsageError(text, hint="optimizer=model.optimizer")
+    if hasattr(optimizer, "inner_optimizer"):
+        raise errors.UsageError(
+            f"optimizer: {name} scales losses for another one, whose state it is",
+            hint="optimizer=optimizer.inner_optimizer; the scale stays as it is",
+        )
     if library is None or family is None:
         raise errors.UsageError(
             f"optimizer: what {type(optimizer).__module__}.{name} keeps is not known",

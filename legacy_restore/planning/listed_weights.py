@@ -2,7 +2,8 @@
 
 An optimizer of Keras 3 lists the weights that it trains. Where nothing else leads to
 them - layers that a model holds in a list - TensorFlow takes one for the other if the
-optimizer was built for them in another order, and says nothing. The file knows more: slots are called by the path of their weight, with underscores
+optimizer was built for them in another order, and says nothing. The file knows more:
+slots are called by the path of their weight, with underscores
 (``add_variable_from_reference`` of ``keras/src/optimizers/base_optimizer.py``), such as
 ``sgd/model_dense_1_kernel_momentum``. Programs number layers anew, but in one order.
 """

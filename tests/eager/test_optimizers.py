@@ -214,6 +214,40 @@ def test_what_derives_from_a_known_optimizer_is_refused():
 
 
 @needs_keras_3
+def test_a_wrapped_optimizer_is_the_one_to_ask_for():
+    wrapper = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.1))
+    with pytest.raises(errors.UsageError) as caught:
+        optimizers.state_of(wrapper)
+    assert "optimizer=optimizer.inner_optimizer" in caught.value.hint
+    assert optimizers.state_of(wrapper.inner_optimizer).family is Family.ADAM
+
+
+@needs_keras_3
+def test_weights_that_do_not_decay_are_no_slots(tmp_path):
+    training = Training.begin(Library.KERAS_3, Family.ADAM, **RATE)
+    optimizer = keras.optimizers.AdamW(0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.apply([one * 0 for one in training.raw], training.variables)
+    root = tf.train.Checkpoint(o=optimizer, v=training.variables)
+    prefix = root.save(str(tmp_path / "ckpt"))
+    assert_same_slots(prefix, optimizer, training.variables)
+
+
+@needs_keras_3
+def test_gradients_that_were_gathered_have_no_rule(tmp_path):
+    variables = [keras.Variable([1.0], name="v")]
+    optimizer = keras.optimizers.SGD(0.1, 0.9, gradient_accumulation_steps=2)
+    optimizer.build(variables)
+    root = tf.train.Checkpoint(o=optimizer, v=variables)
+    found, stored = found_in(root.save(str(tmp_path / "ckpt")))
+    live = optimizers.state_of(keras.optimizers.SGD(0.1, 0.9))
+    names = {"v": next(iter(found.optimizers[0].slots))}
+    transfer = plan_transfer(found, live, names, stored)
+    assert [one.id for one in transfer.findings if one.is_error] == ["optimizer-rule"]
+    assert "kept gradients from step to step" in str(transfer.findings)
+
+
+@needs_keras_3
 @pytest.mark.parametrize("name", OTHERS)
 def test_files_of_other_optimizers_are_no_adam(tmp_path, name):
     variables = [keras.Variable([1.0], name="v")]

@@ -155,6 +155,9 @@ def rule_between(source: OptimizerState, target: OptimizerState) -> StateRule:
         for name, what in sorted(_WITHOUT_SOURCE.items())
         if target.hyperparameters.get(name)
     )
+    if "gradient_accumulation_steps" in source.hyperparameters:
+        what = _WITHOUT_SOURCE["gradient_accumulation_steps"].replace("keeps", "kept")
+        draft.problems.append(f"{source.name} {what}, which are not restored")
     return StateRule(
         source,
         target,

@@ -58,9 +58,9 @@ _NO_SLOTS = _LISTS | {
     "_learning_rate",
     "_accumulated_gradients",
     "_model_variables_moving_average",
-    "exclude_from_weight_decay",
-    "_exclude_from_weight_decay",
 }
+# What says which variables do not decay.
+_NO_DECAY = re.compile(r"_?exclude_from_weight_decay(_cache|_pattern)?")
 _SUFFIXES: Mapping[Family, Mapping[str, Tuple[str, ...]]] = {
     Family.MOMENTUM: {"momentum": ("momentum", "m")},
     Family.ADAM: {
@@ -196,7 +196,10 @@ class _Search:
     def _with_lists(self, number: int) -> Optional[StoredOptimizer]:
         children = self._children(number)
         library = Library.KERAS_3 if _WEIGHTS in children else Library.KERAS_2
-        family = _family_of_lists(frozenset(children) - _NO_SLOTS)
+        family = _family_of_lists(
+            frozenset(one for one in children if not _NO_DECAY.fullmatch(one))
+            - _NO_SLOTS
+        )
         if family is None:
             return None
         slots: Dict[str, Dict[str, str]] = {}
@@ -228,6 +231,7 @@ class _Search:
         for weight in twice:
             del slots[weight]
         scalars = self._scalars(children)
+        accumulated = self._held(children.get("_accumulated_gradients"))
         # Keras 3 alone has Lamb and ScheduleFreeAdamW, and the name in all variables.
         unclear = [name for name in sorted(own_names) if not _ADAM.fullmatch(name)]
         is_told = library is not Library.KERAS_3 or family is not Family.ADAM
@@ -239,7 +243,8 @@ class _Search:
             hyperparameter_keys={
                 name: key for name, key in scalars.items() if name == "learning_rate"
             },
-            varying=_varying(children, scalars),
+            varying=_varying(children, scalars)
+            + (("gradient_accumulation_steps",) if accumulated else ()),
             problems=tuple(problems),
             own_name="" if is_told else ", ".join(unclear),
         )
