@@ -204,7 +204,12 @@ def _chosen(
         return candidates[0]
     if candidates:
         names = cut_names(sorted(f"{o.path} ({o.state.name})" for o in candidates))
-        findings.append(Finding(KINDS["optimizer-ambiguous"], subject, names))
+        hint = (
+            "first build it for what it trains, "
+            "optimizer.build(part.trainable_variables); or optimizer=None"
+        )
+        kind = KINDS["optimizer-ambiguous"]
+        findings.append(Finding(kind, subject, names, hint=hint))
         return None
     others = [one.path for one in found.optimizers] + list(found.unknown)
     message = f"no slots of its variables for {target.name}"

@@ -119,6 +119,7 @@ def test_two_optimizers_of_one_checkpoint_are_told_apart(tmp_path):
     with pytest.raises(errors.RestoreError) as caught:
         lr.restore_object(root, prefix, optimizer=root.d_optimizer)
     assert "optimizer-ambiguous" in error_ids(caught.value)
+    assert "optimizer.build(part.trainable_variables)" in str(caught.value)
     root.d_optimizer.build(root.d.trainable_variables)
     restored = lr.restore_object(root, prefix, optimizer=root.d_optimizer)
     assert restored.check().ok
