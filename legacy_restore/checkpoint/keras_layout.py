@@ -65,6 +65,8 @@ class Dataset:
       is_numbered: Whether the key has a number where a name would be.
       layer: The layer that has it, where the file lists layers, else None.
       settings: How that layer was configured, where the file has it.
+      owners: Where the file counts objects, the names that it has of those that hold
+        it, from the outside inwards, but for that of the model itself.
     """
 
     key: str
@@ -75,6 +77,7 @@ class Dataset:
     settings: Optional[Mapping[str, Any]] = dataclasses.field(
         default=None, repr=False, compare=False
     )
+    owners: Tuple[str, ...] = ()
 
 
 def keras_layout(
@@ -177,19 +180,28 @@ def _numbered(
         holder = _HOLDERS.get(owners[0]) if owners else None
         at: Optional[Mapping[str, Any]] = config
         names: List[str] = []
+        given_names: List[str] = []
         for end in range(1, len(owners) + 1):
             if owners[end - 1] in _LAYERS:
                 continue
             at = _config_of(at, owners[end - 1]) if end > 1 else None
             given = groups.get("/".join([*owners[:end], _VARS]), {}).get("name")
             name = _settings(at).get("name") if given is None else _text(given)
+            given_names += [name] if isinstance(name, str) else []
             names.append(name if isinstance(name, str) else owners[end - 1])
         variables = _variables_of(at, counts[group])
         is_known = variables is not None and int(number) < len(variables)
         own = variables[int(number)] if variables and is_known else f"{_VARS}/{number}"
         of_layer = settings_of(names, settings)
         key = "/".join([*names, own])
-        yield Dataset(key, path, holder, not is_known, settings=of_layer)
+        yield Dataset(
+            key,
+            path,
+            holder,
+            not is_known,
+            settings=of_layer,
+            owners=tuple(given_names),
+        )
 
 
 def _settings(config: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from legacy_restore.planning.keras_layers import (
     LayerWeight,
     LayerWeights,
     own_name,
+    owners_agree,
     pair_layers,
 )
 from legacy_restore.planning.spec import Source
@@ -69,12 +70,17 @@ def _ways_of(
         return
     for paths, library in zip(saved_paths(model), ("Keras 3", "Keras 2")):
         found = {}
+        pairs = []
         for one in datasets:
-            variable = paths.get(one.path)
-            name = names.get(id(variable_of(variable)))
-            if name is not None and _may_be(one, variable):
+            saved = paths.get(one.path)
+            name = None if saved is None else names.get(id(variable_of(saved.it)))
+            if saved is not None and name is not None and _may_be(one, saved.it):
                 found[name] = one.key
-        yield f"layers by their paths, as {library} has them", found
+                pairs.append((saved.owners, one.owners))
+        # Paths have numbers where layers have names, and these may be others.
+        live, told = [one for one, _ in pairs], [other for _, other in pairs]
+        agreed = found if owners_agree(live, told) else {}
+        yield f"layers by their paths, as {library} has them", agreed
 
 
 def _may_be(one: Dataset, variable: Any) -> bool:

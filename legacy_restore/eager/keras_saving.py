@@ -9,6 +9,7 @@ on what it has visited before: so the walks here are Keras's own, that of Keras 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import re
 import warnings
 from typing import Any, Counter, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
@@ -73,7 +74,21 @@ def own_variables(layer: Any) -> List[Any]:
     return found
 
 
-def saved_paths(model: Any) -> Tuple[Mapping[str, Any], ...]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class SavedVariable:
+    """A variable of a model, as Keras would save it.
+
+    Attributes:
+      it: The variable.
+      owners: The names of the layers that hold it, from the outside inwards, but for
+        that of the model itself.
+    """
+
+    it: Any
+    owners: Tuple[str, ...]
+
+
+def saved_paths(model: Any) -> Tuple[Mapping[str, SavedVariable], ...]:
     """Returns the variables of a model by their paths in a file, by either walk.
 
     Args:
@@ -95,9 +110,16 @@ class _Walk:
 
     def __init__(self, model: Any) -> None:
         """Visits all of it."""
-        self.found: Dict[str, Any] = {}
+        self.found: Dict[str, SavedVariable] = {}
         self._seen: Set[int] = set()
+        self._owners: Tuple[str, ...] = ()
         self._visit(model, "")
+
+    def _visit_held(self, layer: Any, path: str) -> None:
+        around = self._owners
+        self._owners = (*around, layer.name)
+        self._visit(layer, path)
+        self._owners = around
 
     def _visit(self, layer: Any, path: str) -> None:
         if id(layer) in self._seen:
@@ -105,10 +127,11 @@ class _Walk:
         self._seen.add(id(layer))
         if _is_saved_by_keras(layer):
             for number, variable in enumerate(own_variables(layer)):
-                self.found[_below(path, f"vars/{number}")] = variable
+                saved = SavedVariable(variable, self._owners)
+                self.found[_below(path, f"vars/{number}")] = saved
         for name, held in self._held(layer):
             if is_layer(held):
-                self._visit(held, _below(path, name))
+                self._visit_held(held, _below(path, name))
             elif isinstance(held, self._containers):
                 self._visit_all(held, _below(path, name), set())
 
@@ -137,7 +160,7 @@ class _Keras3Walk(_Walk):
         for held in _elements(container):
             if is_layer(held):
                 kind = snake_case(type(held).__name__)
-                self._visit(held, _below(path, _numbered(kind, counts)))
+                self._visit_held(held, _below(path, _numbered(kind, counts)))
             elif isinstance(held, self._containers):
                 below = _below(path, _numbered("container", counts))
                 self._visit_all(held, below, around)
@@ -156,7 +179,7 @@ class _Keras2Walk(_Walk):
         for held in _elements(container):
             if is_layer(held) and id(held) not in self._seen:
                 kind = snake_case(type(held).__name__)
-                self._visit(held, _below(path, _numbered(kind, counts)))
+                self._visit_held(held, _below(path, _numbered(kind, counts)))
 
 
 def _private_last(name: str) -> str:

@@ -75,6 +75,21 @@ def pair_layers(
     return found
 
 
+def owners_agree(
+    live: Sequence[Sequence[str]], stored: Sequence[Sequence[str]]
+) -> bool:
+    """Returns whether the layers that hold weights can be those of a file.
+
+    Where a file has no names for all of them, nothing speaks against it.
+
+    Args:
+      live: Names of the layers that hold each weight, from the outside inwards.
+      stored: Those of the file for the same weights.
+    """
+    pairs = [(tuple(one), tuple(other)) for one, other in zip(live, stored)]
+    return _owners_agree([(o, other) for o, other in pairs if len(o) == len(other)])
+
+
 def own_name(path: str) -> str:
     """Returns what a weight is called in its layer, by today's name of it.
 

@@ -99,6 +99,30 @@ def test_layers_that_were_given_names_are_not_taken_by_their_order(tmp_path):
         assert "matched-by-place" in ids(restored.plan.findings)
 
 
+@pytest.mark.parametrize("file", ["m.weights.h5", "m.keras"])
+def test_layers_that_were_given_names_are_not_taken_by_their_paths(tmp_path, file):
+    def named(*names):
+        layers = [keras.layers.Dense(5, name=name) for name in names]
+        return keras.Sequential([keras.Input([5]), *layers])
+
+    inputs = np.ones([2, 5], "f4")
+    model = named("first", "second")
+    path = str(tmp_path / file)
+    model.save_weights(path) if "weights" in file else model.save(path)
+    for names in (["first", "second"], ["one", "other"]):
+        same = named(*names)
+        assert lr.restore_object(same, path).check().ok
+        np.testing.assert_array_equal(same(inputs), model(inputs))
+    swapped = named("second", "first")
+    if "weights" in file:
+        assert "missing-key" in refused(swapped, path)
+        return
+    # The file says of each weight what it is called.
+    restored = lr.restore_object(swapped, path)
+    np.testing.assert_array_equal(swapped.layers[1].kernel, model.layers[0].kernel)
+    assert "matched-by-place" not in ids(restored.plan.findings)
+
+
 def test_other_models_are_refused(tmp_path):
     for library in (keras, tf_keras):
         legacy, numbered = tmp_path / "w.h5", tmp_path / "w.weights.h5"
