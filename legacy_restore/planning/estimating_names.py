@@ -87,7 +87,7 @@ def _names_to_try(
     for one in [names_by_rules(model, source), *others]:
         for pack in PACKS.values():
             renamed = names_by_packs(one, [pack], model, source)
-            if renamed is not None and not pack.caution:
+            if renamed is not None and not pack.caution_about(one.renamed.key_of):
                 yield _named(model, source, renamed, names)
 
 

@@ -40,11 +40,13 @@ class _Way:
       names: What the tensors are called.
       packs: The rule packs that nobody asked for.
       match: What came of it.
+      cautions: What names cannot vouch for, so that somebody has to ask for it.
     """
 
     names: Names
     packs: Tuple[RulePack, ...]
     match: Match
+    cautions: Tuple[str, ...]
 
     @property
     def table(self) -> FrozenSet[Tuple[str, str]]:
@@ -54,11 +56,6 @@ class _Way:
             for row in self.match.rows
             if row.action is Action.RESTORE and row.key is not None
         )
-
-    @property
-    def needs_caution(self) -> bool:
-        """Whether names cannot vouch for it, so that somebody has to ask for it."""
-        return any(pack.caution for pack in self.packs)
 
 
 def match_model(model: ModelSpec, source: Source) -> Match:
@@ -78,9 +75,9 @@ def match_model(model: ModelSpec, source: Source) -> Match:
     if len(ways) > 1:
         return _ambiguous(model, ways)
     (way,) = ways
-    if way.needs_caution:
+    if way.cautions:
         all_of_them = HelpfulPacks(way.packs, len(_unexplained(match)))
-        return _with_hint(match, model, source, all_of_them)
+        return _with_hint(match, model, source, all_of_them, way.cautions)
     return _with_remark(way, model)
 
 
@@ -98,7 +95,7 @@ def explained_by(model: ModelSpec, source: Source) -> bool:
         return True
     if model.rules:
         return False
-    return any(not way.needs_caution for way in _other_ways(model, source, names))
+    return any(not way.cautions for way in _other_ways(model, source, names))
 
 
 def _other_ways(model: ModelSpec, source: Source, names: Names) -> List[_Way]:
@@ -149,7 +146,7 @@ def _explaining(
                 continue
             match = match_by_names(model, source, renamed)
             if all(_says_nothing_against(finding) for finding in match.findings):
-                yield _Way(renamed, more, match)
+                yield _Way(renamed, more, match, _cautions(more, one))
 
 
 def _says_nothing_against(finding: Finding) -> bool:
@@ -166,7 +163,7 @@ def _distinct(ways: Iterator[_Way]) -> List[_Way]:
     found: Dict[FrozenSet[Tuple[str, str]], _Way] = {}
     for way in ways:
         known = found.setdefault(way.table, way)
-        if way.needs_caution and not known.needs_caution:
+        if way.cautions and not known.cautions:
             found[way.table] = way
     return [
         way for table, way in found.items() if not any(table < other for other in found)
@@ -197,14 +194,15 @@ def _ambiguous(model: ModelSpec, ways: Sequence[_Way]) -> Match:
     keys = " or ".join(
         f"{table.get(variable)} ({way.names.label})" for table, way in zip(tables, ways)
     )
-    packs = [way.packs[0] for way in ways if way.packs]
+    packed = [way for way in ways if way.packs]
     finding = Finding(
         KINDS["ambiguous-match"],
         variable,
         f"it could be {keys}",
         model=model.name,
-        hint=f"rules=[{packs[0].name!r}] takes that way{_cautions(packs[:1])}"
-        if packs
+        hint=f"rules=[{packed[0].packs[0].name!r}] takes that way"
+        + _heeding(packed[0].cautions)
+        if packed
         else None,
     )
     rows = tuple(PlanRow(model.name, one, Action.REFUSE) for one in model.variables)
@@ -216,11 +214,18 @@ def _with_packs_hinted(
 ) -> Match:
     """Says on the first missing variable which packs would explain more."""
     helpful = helpful_packs(model, source, names)
-    return match if helpful is None else _with_hint(match, model, source, helpful)
+    if helpful is None:
+        return match
+    cautions = _cautions(helpful.packs, names)
+    return _with_hint(match, model, source, helpful, cautions)
 
 
 def _with_hint(
-    match: Match, model: ModelSpec, source: Source, helpful: HelpfulPacks
+    match: Match,
+    model: ModelSpec,
+    source: Source,
+    helpful: HelpfulPacks,
+    cautions: Sequence[str],
 ) -> Match:
     missing = len(_unexplained(match))
     left = max(0, missing - helpful.num_more)
@@ -228,11 +233,17 @@ def _with_hint(
     written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
     first = _unexplained(match)[0]
-    hint = f"{written}, with which {what}{_cautions(helpful.packs)}"
+    hint = f"{written}, with which {what}{_heeding(cautions)}"
     hinted = dataclasses.replace(first, hint=hint)
     findings = tuple(hinted if one is first else one for one in match.findings)
     return dataclasses.replace(match, findings=findings)
 
 
-def _cautions(packs: Sequence[RulePack]) -> str:
-    return "".join(f"; {one.caution}" for one in packs if one.caution)
+def _cautions(packs: Sequence[RulePack], names: Names) -> Tuple[str, ...]:
+    """What is to be heeded of packs that are applied to some names, each once."""
+    found = (pack.caution_about(names.renamed.key_of) for pack in packs)
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def _heeding(cautions: Sequence[str]) -> str:
+    return "".join(f"; {one}" for one in cautions)

@@ -49,6 +49,11 @@ def case(folder, packs, build, like=None, **more):
     return Case(folder, names, build, like, **more)
 
 
+def named_case(*given, **more):
+    """A case of a pack that has to be named."""
+    return case(*given, by_itself=None, **more)
+
+
 LEAVES = ("/kernel$", "/weights"), ("/bias$", "/biases")
 WRAPPED = (
     (r"(input|output)_projection_wrapper/gru_cell", "gru_cell"),
@@ -96,25 +101,26 @@ CASES = (
     case("tf0_12_cells", "rnn-0.12", models.build_cells, "tf1_15_cells"),
     case("tf0_12_seq2seq", "rnn-0.12", models.build_seq2seq, "tf1_15_seq2seq"),
     case("tf0_12_trained_lstm", "rnn-0.12", models.build_trained_lstm),
-    case("tf0_12_fused_rnn", "rnn-0.12", models.build_fused_rnn, "tf1_15_fused_rnn"),
+    named_case("tf0_12_fused_rnn", "rnn-0.12", models.build_fused_rnn),
     case("tf0_12_cells", "rnn-1.0", CELLS_1_0, "tf1_0_cells"),
     case("tf0_12_seq2seq", "rnn-1.0", SEQ2SEQ_1_0, "tf1_0_seq2seq"),
     case("tf0_12_trained_lstm", "rnn-1.0", LSTM_1_0, "tf1_0_trained_lstm"),
-    case("tf0_12_fused_rnn", "rnn-1.0", FUSED_1_0, "tf1_0_fused_rnn"),
+    named_case("tf0_12_fused_rnn", "rnn-1.0", FUSED_1_0, "tf1_0_fused_rnn"),
     case("tf1_0_cells", "rnn-1.2", models.build_cells, "tf1_15_cells"),
     case("tf1_0_seq2seq", "rnn-1.2", models.build_seq2seq, "tf1_15_seq2seq"),
     case("tf1_0_trained_lstm", "rnn-1.2", models.build_trained_lstm),
-    case("tf1_0_fused_rnn", "rnn-1.2", models.build_fused_rnn, "tf1_15_fused_rnn"),
+    named_case("tf1_0_fused_rnn", "rnn-1.2", models.build_fused_rnn),
     case("tf1_15_fused_rnn", "contrib-rnn", models.build_core_rnn),
-    case("tf1_2_fused_rnn", "contrib-rnn", models.build_core_rnn),
+    named_case("tf1_2_fused_rnn", "contrib-rnn", models.build_core_rnn),
     case("tf1_0_fused_rnn", "rnn-1.2+contrib-rnn", models.build_core_rnn),
     case("tf0_12_fused_rnn", "rnn-0.12+contrib-rnn", models.build_core_rnn),
-    case("tf1_2_fused_rnn", "fused-rnn", models.build_fused_rnn, "tf1_15_fused_rnn"),
-    case(
+    named_case(
+        "tf1_2_fused_rnn", "fused-rnn", models.build_fused_rnn, "tf1_15_fused_rnn"
+    ),
+    named_case(
         "tf1_15_cudnn_rnn",
         "cudnn-rnn",
         models.build_lstm_without_forget_bias,
-        by_itself=None,
     ),
     case("tf0_12_default_numbers", "default-numbers", models.build_default_numbers),
     case("tf1_0_slim", "slim-to-layers", models.build_layers, "tf1_15_layers"),
@@ -134,33 +140,30 @@ CASES = (
         "tf1_0_slim_named",
         by_itself="layers-to-slim",
     ),
-    case("tf1_15_batch_norms", "batch-norm", models.build_batch_norms, by_itself=None),
-    case("tf1_15_sonnet", "batch-norm-layers", models.build_sonnet, by_itself=None),
-    case("tf1_15_sonnet", "batch-norm-slim", SLIM_NORMS, by_itself=None),
-    case("tf1_15_layers_named", "batch-norm-tensorpack", TENSORPACK, by_itself=None),
-    case("tf1_15_slim", "batch-norm-sonnet", WITH_SONNET_NORM, by_itself=None),
-    case(
+    named_case("tf1_15_batch_norms", "batch-norm", models.build_batch_norms),
+    named_case("tf1_15_sonnet", "batch-norm-layers", models.build_sonnet),
+    named_case("tf1_15_sonnet", "batch-norm-slim", SLIM_NORMS),
+    named_case("tf1_15_layers_named", "batch-norm-tensorpack", TENSORPACK),
+    named_case("tf1_15_slim", "batch-norm-sonnet", WITH_SONNET_NORM),
+    named_case(
         "tf1_15_keras_rnn",
         "keras-lstm-cell",
         KERAS_CELLS,
         "tf2_21_keras_rnn",
-        by_itself=None,
     ),
-    case(
+    named_case(
         "tf2_21_keras_rnn",
         "keras-lstm",
         KERAS_LAYERS,
         "tf1_15_keras_rnn",
-        by_itself=None,
     ),
     case("tf1_15_keras_depthwise", "keras-depthwise", keras.build_keras_depthwise),
     case("tf1_15_keras_numbers", "keras-numbers", keras.build_keras_numbers),
-    case(
+    named_case(
         "tf1_0_estimator",
         "estimator",
         OLD_ESTIMATOR,
         "tf1_15_estimator",
-        by_itself=None,
         more=NO_RATES,
     ),
     case("tf1_0_estimator", "part-slots", CONTRIB_LEARN, more=NO_RATES),

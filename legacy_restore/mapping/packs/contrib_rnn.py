@@ -4,11 +4,15 @@
 cell as ``GRUBlockCellV2`` calls them like ``GRUCell`` does
 (``tensorflow/contrib/rnn/python/ops/gru_ops.py``). ``LSTMBlockFusedCell`` has the
 kernel of ``LSTMCell`` in a scope of its own
-(``tensorflow/contrib/rnn/python/ops/lstm_ops.py``), which 1.2 calls
-``lstm_block_wrapper`` and 1.15 ``lstm_fused_cell``. ``CudnnCompatibleLSTMCell`` is an
-``LSTMBlockCell`` without a bias of its forget gate: the cell that takes its kernel has
-to be made with ``forget_bias=0``
+(``tensorflow/contrib/rnn/python/ops/lstm_ops.py``), which 1.4 and before call
+``lstm_block_wrapper``, later releases ``lstm_fused_cell``. ``CudnnCompatibleLSTMCell``
+is an ``LSTMBlockCell`` without a bias of its forget gate: the cell that takes its
+kernel has to be made with ``forget_bias=0``
 (``tensorflow/contrib/cudnn_rnn/python/ops/cudnn_rnn_ops.py``).
+
+With the names a default changed: until 1.3 ``LSTMBlockCell`` and ``LSTMBlockFusedCell``
+clip the state of the cell at 3 unless they are told otherwise, since 1.4 they do not.
+No checkpoint shows it.
 """
 
 from __future__ import annotations
@@ -18,6 +22,14 @@ from legacy_restore.mapping.packs.pack import NameChange, RulePack, substitution
 _SOURCE = "https://github.com/tensorflow/tensorflow/issues/11964"
 _GRU = r"(?:GRUBlockCell|gru_cell)((?:_\d+)?)"
 _FUSED = r"(?:lstm_fused_cell|lstm_block_wrapper)((?:_\d+)?)"
+
+MAY_CLIP = r"(?:LSTMBlockCell|LSTMBlockFusedCell|lstm_block_wrapper)(?:_\d+)?"
+"""Scopes of cells that may have been trained with a clipped state."""
+CLIPPING = (
+    "LSTMBlockCell and LSTMBlockFusedCell need the cell_clip that they were trained "
+    "with: 3 by default until TensorFlow 1.3, none since, and none in LSTMCell"
+)
+"""The caution about them."""
 
 CONTRIB_RNN = RulePack(
     name="contrib-rnn",
@@ -45,7 +57,9 @@ CONTRIB_RNN = RulePack(
             "lstm_cell/w_f_diag",
         ),
         NameChange(
-            "LSTMBlockFusedCell of 1.2", "lstm_block_wrapper/bias", "lstm_cell/bias"
+            "LSTMBlockFusedCell of 1.2 to 1.4",
+            "lstm_block_wrapper/bias",
+            "lstm_cell/bias",
         ),
     ),
     rename=substitutions(
@@ -56,6 +70,8 @@ CONTRIB_RNN = RulePack(
         (r"RNN((?:_\d+)?)/(gru_cell(?:_\d+)?/(?:gates|candidate))", r"rnn\1/\2"),
         (rf"{_FUSED}/(kernel|bias|w_[fio]_diag)", r"lstm_cell\1/\2"),
     ),
+    caution=CLIPPING,
+    caution_for=MAY_CLIP,
 )
 
 CUDNN_RNN = RulePack(
@@ -82,7 +98,7 @@ CUDNN_RNN = RulePack(
 FUSED_RNN = RulePack(
     name="fused-rnn",
     version=1,
-    title="fused cells of contrib.rnn, TensorFlow 1.2 -> 1.15",
+    title="fused cells of contrib.rnn, TensorFlow 1.2 to 1.4 -> 1.15",
     source=_SOURCE,
     changes=(
         NameChange(
@@ -100,4 +116,6 @@ FUSED_RNN = RulePack(
         ),
         (r"GRUBlockCell((?:_\d+)?)/(w_ru|b_ru|w_c|b_c)", r"gru_cell\1/\2"),
     ),
+    caution=CLIPPING,
+    caution_for=MAY_CLIP,
 )

@@ -97,6 +97,8 @@ def listing_page(packs: Sequence[RulePack]) -> str:
 def _caution(pack: RulePack) -> str:
     if not pack.caution:
         return ""
+    if pack.caution_for:
+        return f"Applied to some of these only if it is named: {pack.caution}. "
     return f"Never applied unless it is named: {pack.caution}. "
 
 

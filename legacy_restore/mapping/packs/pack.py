@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Callable, Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 
 class TypedName(NamedTuple):
@@ -65,6 +65,8 @@ class RulePack:
       rename: What it does.
       caution: What has to be right besides and no name or shape shows; such a pack is
         never applied by itself. Empty for most.
+      caution_for: A regular expression for the parts of names in a checkpoint that the
+        caution is about; empty: it is about all that the pack knows.
     """
 
     name: str
@@ -74,6 +76,21 @@ class RulePack:
     changes: Tuple[NameChange, ...]
     rename: Renaming
     caution: str = ""
+    caution_for: str = ""
+
+    def caution_about(self, names: Iterable[str]) -> str:
+        """Returns what has to be right besides where a checkpoint has such names.
+
+        Args:
+          names: What its tensors are called before any pack is applied.
+
+        Returns:
+          The caution; empty where there is nothing to heed.
+        """
+        if not self.caution or not self.caution_for:
+            return self.caution
+        heeded = re.compile(_whole_parts(self.caution_for))
+        return self.caution if any(heeded.search(name) for name in names) else ""
 
 
 def substitutions(*pairs: Tuple[str, str]) -> Renaming:

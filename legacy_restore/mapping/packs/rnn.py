@@ -15,7 +15,7 @@ Only names whose surrounding part is that of a cell change: the convolutions of 
 
 from __future__ import annotations
 
-from legacy_restore.mapping.packs import seq2seq
+from legacy_restore.mapping.packs import contrib_rnn, seq2seq
 from legacy_restore.mapping.packs.pack import (
     NameChange,
     RulePack,
@@ -204,6 +204,8 @@ RNN_1_0 = RulePack(
         *seq2seq.CHANGES_1_0,
     ),
     rename=_rename_to_1_0,
+    caution=contrib_rnn.CLIPPING,
+    caution_for=contrib_rnn.MAY_CLIP,
 )
 
 _CELLS_10 = (
@@ -287,6 +289,8 @@ RNN_1_2 = RulePack(
         *seq2seq.CHANGES_1_2,
     ),
     rename=_rename_to_1_2,
+    caution=contrib_rnn.CLIPPING,
+    caution_for=contrib_rnn.MAY_CLIP,
 )
 
 RNN_0_12 = RulePack(
@@ -325,4 +329,6 @@ RNN_0_12 = RulePack(
         *seq2seq.CHANGES_0_12,
     ),
     rename=chained(RNN_1_0, RNN_1_2),
+    caution=contrib_rnn.CLIPPING,
+    caution_for=contrib_rnn.MAY_CLIP,
 )
