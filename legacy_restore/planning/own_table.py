@@ -79,21 +79,47 @@ def candidates_by_own_table(
     """
     if not model.own.keys:
         return []
+    called = {key: name for name, key in renamed.key_of.items()}
+    as_they_are = {key: key for key in entries}
+    # What rules and packs call a key may be what another key is called in the file: so
+    # either all keys are meant as they are there, or all by their new names.
+    moved = {key: key for key in entries if called.get(key, key) == key}
+    moved.update(renamed.key_of)
+    tables = [
+        _table(model, variables, renamed, known) for known in (as_they_are, moved)
+    ]
+    table = max(tables, key=len)  # Of equals the first.
+    label = f"the rules, else {model.own.label}" if model.rules else model.own.label
+    return [without_incomplete(Candidate(label, table), variables, entries)]
+
+
+def _table(
+    model: ModelSpec,
+    variables: Sequence[VariableSpec],
+    renamed: RenamedKeys,
+    known: Mapping[str, str],
+) -> Dict[str, str]:
+    """Returns the key of each variable by the table of its file, rules before it.
+
+    Args:
+      model: The model.
+      variables: Those of its variables that are to be matched.
+      renamed: What its rules make of the keys.
+      known: The key that is meant by each name in the file's table.
+    """
     table: Dict[str, str] = {}
     for variable in variables:
         key = renamed.key_of.get(variable.local_name, "")
         if not _is_ruled(model.rules, key):
             is_unsaved = variable.name in model.own.initialised
             name = variable.local_name if is_unsaved else ""
-            key = model.own.keys.get(variable.name, name)
-            if _is_ruled(model.rules, key):
+            name = model.own.keys.get(variable.name, name)
+            if _is_ruled(model.rules, name):
                 continue  # The rules give it to another variable.
-            if key not in entries:
-                key = renamed.key_of.get(key, key)
-        if key in entries:
+            key = known.get(name, "")
+        if key:
             table[variable.name] = key
-    label = f"the rules, else {model.own.label}" if model.rules else model.own.label
-    return [without_incomplete(Candidate(label, table), variables, entries)]
+    return table
 
 
 def saved_names(model: ModelSpec) -> Dict[str, str]:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from legacy_restore.mapping.packs.registry import PACKS
 from legacy_restore.mapping.partial import Partial
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning.assemble import PlanInput, make_plan
@@ -234,3 +235,34 @@ def test_what_nothing_gives_a_value_is_refused(waiver):
     assert [row.action for row in match.rows] == [Action.REFUSE, Action.RESTORE]
     given = match_model(model(bare, "a"), source("a", entry("w", [4])))
     assert not error_ids(given.findings)
+
+
+NUMBERED = [
+    ("keras-numbers", "dense/kernel", "dense_1/kernel", "dense_2/kernel"),
+    ("default-numbers", "Variable", "Variable_1", "Variable_2"),
+]
+
+
+@pytest.mark.parametrize("pack, first, second, third", NUMBERED)
+def test_keys_that_a_pack_moves_up_are_not_what_the_table_calls_so(
+    pack, first, second, third
+):
+    """The second key is the first variable's, although another one is called so."""
+    later = source(second, third)
+    for packs in (), (PACKS[pack],):
+        one = saved(first, second, keys=(first, second), packs=packs)
+        match = match_model(one, later)
+        assert keys_of(match) == {first: second, second: third}
+        assert not error_ids(match.findings)
+
+
+def test_a_pack_that_nobody_needs_leaves_the_table_its_keys():
+    one = saved("a", "b", keys=("tower_0/w", "x"), packs=(PACKS["tower"],))
+    match = match_model(one, source("tower_0/w", "x"))
+    assert keys_of(match) == {"a": "tower_0/w", "b": "x"}
+
+
+def test_a_key_of_the_table_may_be_what_a_rule_makes_of_another():
+    one = saved("a", "b", keys=("w", "x"), rules=(Rename("^v$", "w"),))
+    match = match_model(one, source("v", "x"))
+    assert keys_of(match) == {"a": "v", "b": "x"}
