@@ -45,6 +45,7 @@ _GLOBAL_STEP = re.compile(r"global_step(?:_\d+)?")
 _STEP = re.compile(r"(?:iterations?|iter|epoch|step|save_counter)(?:_\d+)?")
 _DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 
+_OUTPUT = ":0"
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _OBJECT_CONFIG = "/.ATTRIBUTES/OBJECT_CONFIG_JSON"
 _OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -61,18 +62,28 @@ def classify(
       objects: Its object graph where it has one, which knows optimizers better.
     """
     by_key = {entry.key: entry for entry in entries}
+    keys = list(by_key)
+    for key in keys:
+        by_key.setdefault(_variable_name(key), by_key[key])
     known: Dict[str, Classified] = {}
     if objects is not None:
         from legacy_restore.mapping.object_classes import classes_of_objects
 
         known = classes_of_objects(objects, by_key)
-    return {
-        key: known.get(key) or _classify(entry, by_key) for key, entry in by_key.items()
-    }
+    return {key: known.get(key) or _classify(by_key[key], by_key) for key in keys}
+
+
+def _variable_name(key: str) -> str:
+    """Returns a key without the ``:0`` that names of tensors have.
+
+    Savers that were given ``{variable.name: variable}`` save all variables so, with
+    the slots: ``dense/kernel/Adam:0``.
+    """
+    return key[: -len(_OUTPUT)] if key.endswith(_OUTPUT) else key
 
 
 def _classify(entry: TensorEntry, by_key: Mapping[str, TensorEntry]) -> Classified:
-    name = entry.key
+    name = _variable_name(entry.key)
     if name.endswith(_OBJECT_VALUE):
         name = name[: -len(_OBJECT_VALUE)]
         owner, is_slot, rest = name.partition(_OBJECT_SLOT)

@@ -90,7 +90,9 @@ def wanted_names(model: ModelSpec) -> List[TypedName]:
     Local variables no checkpoint has, though they count where names are numbered.
     """
     return [
-        TypedName(one.local_name, one.dtype, tuple(one.shape or ()))
+        TypedName(
+            one.local_name, one.dtype, tuple(one.shape or ()), one.shape is not None
+        )
         for one in model.variables
         if not one.is_local
     ]

@@ -372,3 +372,26 @@ def test_counters_and_configurations_of_real_object_based_checkpoints():
     _, found = weights_in("sonnet2", "ema_2")
     key = "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
     assert found[key].tensor_class is TensorClass.STEP
+
+
+def test_names_of_tensors_are_those_of_their_variables():
+    """A Saver of {variable.name: variable} saves slots and counters so, too."""
+    found = classes(
+        entry("dense/kernel:0", [3, 2]),
+        entry("dense/kernel/Adam:0", [3, 2]),
+        entry("dense/kernel/ExponentialMovingAverage:0", [3, 2]),
+        entry("other/Adam:0", [3, 2]),
+        entry("beta1_power:0", []),
+        entry("global_step:0", [], "int64"),
+    )
+    assert found == {
+        "dense/kernel:0": WEIGHT,
+        "dense/kernel/Adam:0": SLOT,
+        "dense/kernel/ExponentialMovingAverage:0": TensorClass.EMA,
+        "other/Adam:0": WEIGHT,
+        "beta1_power:0": TensorClass.POWER,
+        "global_step:0": TensorClass.STEP,
+    }
+    both = entry("w", [2]), entry("w:0", [3]), entry("w/Adam:0", [2])
+    assert classes(*both)["w/Adam:0"] is SLOT
+    assert classify(both)["w/Adam:0"].reason == "Adam of w"

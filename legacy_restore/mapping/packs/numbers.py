@@ -85,13 +85,10 @@ def _earliest(
 
 def fits(stored: TypedName, wanted: TypedName) -> bool:
     """Returns whether a key has the type of a variable, as far as that is known."""
-    return (
-        stored.dtype == wanted.dtype
-        and len(stored.shape) == len(wanted.shape)
-        and all(
-            size is None or size == other
-            for size, other in zip(wanted.shape, stored.shape)
-        )
+    if stored.dtype != wanted.dtype or not wanted.has_rank:
+        return stored.dtype == wanted.dtype
+    return len(stored.shape) == len(wanted.shape) and all(
+        size is None or size == other for size, other in zip(wanted.shape, stored.shape)
     )
 
 

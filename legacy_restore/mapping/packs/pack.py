@@ -20,11 +20,13 @@ class TypedName(NamedTuple):
       name: A checkpoint key, or a variable's name without its model's scope.
       dtype: TensorFlow's name of the dtype.
       shape: The shape; of a variable, an axis of unknown size is None.
+      has_rank: Whether the rank is known; else the shape is empty and says nothing.
     """
 
     name: str
     dtype: str = ""
     shape: Tuple[object, ...] = ()
+    has_rank: bool = True
 
 
 class NameChange(NamedTuple):
