@@ -78,7 +78,8 @@ def test_every_golden_folder_is_sound():
             found = diagnosed(path, read="all")
             # One dtype has no checksum that anybody knows.
             assert found.ok or set(ids_of(errors_in(found))) == {"tensor-undecided"}
-            assert found.checkpoints
+            # What Keras saved as a file is told, and is no checkpoint.
+            assert found.checkpoints or name == "keras_files"
 
 
 def errors_in(found):
