@@ -39,7 +39,7 @@ from legacy_restore.mapping.packs.pack import (
     substitutions,
 )
 
-_SOURCE = "https://github.com/tensorflow/tensorflow/issues/12289"
+_SOURCE = "https://github.com/tensorpack/tensorpack/issues/880"
 _CAUTION = (
     "epsilon has to be what it was: 1e-5 by default in tensorpack, tflearn and "
     "caffe-tensorflow, 1e-3 in tf.layers, Keras, slim and Sonnet"
@@ -181,7 +181,7 @@ BATCH_NORM_TENSORPACK = RulePack(
     name="batch-norm-tensorpack",
     version=1,
     title="averages of TensorFlow's batch normalisation -> tensorpack's",
-    source="https://github.com/tensorpack/tensorpack/issues/880",
+    source=_SOURCE,
     changes=(
         NameChange("mean", "conv0/bn/moving_mean", "conv0/bn/mean/EMA"),
         NameChange("variance", "conv0/bn/moving_variance", "conv0/bn/variance/EMA"),

@@ -19,7 +19,10 @@ from __future__ import annotations
 
 from legacy_restore.mapping.packs.pack import NameChange, RulePack, substitutions
 
-_SOURCE = "https://github.com/tensorflow/tensorflow/issues/11964"
+_SOURCE = (
+    "https://github.com/tensorflow/tensorflow/blob/v1.15.5/tensorflow/"
+    "contrib/rnn/python/ops/lstm_ops.py"
+)
 _GRU = r"(?:GRUBlockCell|gru_cell)((?:_\d+)?)"
 _FUSED = r"(?:lstm_fused_cell|lstm_block_wrapper)((?:_\d+)?)"
 

@@ -112,7 +112,7 @@ KERAS_LSTM_CELL = RulePack(
     name="keras-lstm-cell",
     version=1,
     title="recurrent layers of Keras, TensorFlow 1.15 -> tf_keras, Keras 3",
-    source="https://github.com/tensorflow/tensorflow/issues/38997",
+    source="https://github.com/tensorflow/tensorflow/issues/33776",
     changes=(
         _example("LSTM", "lstm/kernel", "lstm/lstm_cell/kernel", 4),
         _example("GRU", "gru_1/bias", "gru_1/gru_cell/bias", 3),
@@ -134,7 +134,7 @@ KERAS_LSTM = RulePack(
     name="keras-lstm",
     version=1,
     title="recurrent layers of Keras, tf_keras, Keras 3 -> TensorFlow 1.15",
-    source="https://github.com/tensorflow/tensorflow/issues/38997",
+    source="https://github.com/tensorflow/tensorflow/issues/33776",
     changes=(
         _example("LSTM", "lstm/lstm_cell/kernel", "lstm/kernel", 4),
         _example("GRU, a numbered cell", "gru_1/gru_cell_3/bias", "gru_1/bias", 3),

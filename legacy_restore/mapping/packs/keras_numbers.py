@@ -141,7 +141,7 @@ KERAS_NUMBERS = RulePack(
     name="keras-numbers",
     version=1,
     title="layers that Keras numbered, by the order of their numbers",
-    source="https://github.com/tensorflow/tensorflow/issues/46317",
+    source="https://github.com/keras-team/keras/issues/11019",
     changes=(
         NameChange("the first", "dense_7/kernel", "dense/kernel", _STORED, _WANTED),
         NameChange("the second", "dense_9/kernel", "dense_1/kernel", _STORED, _WANTED),

@@ -100,7 +100,7 @@ def _name_slim_convolutions(
 _weights_to_kernel = _of_layers(substitutions(*_LEAVES))
 _kernel_to_weights = _of_layers(substitutions(*_turned(_LEAVES)))
 
-_SOURCE = "https://github.com/tensorflow/tensorflow/issues/11241"
+_SOURCE = "https://github.com/tensorflow/tensorflow/issues/7741"
 
 _FILTER = (3, 3, 3, 8)
 _CONV = TypedName("Conv/weights", "float32", _FILTER)
