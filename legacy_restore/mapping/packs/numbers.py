@@ -124,7 +124,7 @@ DEFAULT_NUMBERS = RulePack(
     name="default-numbers",
     version=1,
     title="variables without a name, by the order of their numbers",
-    source="https://github.com/tensorflow/tensorflow/issues/22346",
+    source="https://github.com/tensorflow/tensorflow/issues/11097",
     changes=(
         NameChange("the first", "Variable_2", "Variable", _STORED, _WANTED),
         NameChange("the second", "Variable_3", "Variable_1", _STORED, _WANTED),
