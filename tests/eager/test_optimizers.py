@@ -1,5 +1,7 @@
 """Live optimizers, and what stock TensorFlow writes of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -317,6 +319,24 @@ def test_a_schedule_in_a_file_is_no_number(tmp_path):
     found, values = found_in(root.save(str(tmp_path / "ckpt")))
     stored = found.optimizers[0].with_hyperparameters(values)
     assert stored.state.hyperparameters.get("learning_rate") is None
+
+
+@needs_keras_3
+@pytest.mark.parametrize("library", LIBRARIES[1:])
+def test_steps_of_a_schedule_are_no_sum_of_gradients(tmp_path, library):
+    # Keras saves no number then: that there is none tells it.
+    training = Training.begin(library, Family.MOMENTUM, **OPTIONS[Family.MOMENTUM])
+    schedules = (keras if library is Library.KERAS_3 else tf_keras).optimizers.schedules
+    rate = schedules.ExponentialDecay(0.1, 1, 0.5)
+    optimizer = type(training.optimizer)(rate, momentum=0.9)
+    training = dataclasses.replace(training, optimizer=optimizer)
+    training.run(3)
+    found, stored = found_in(training.save(str(tmp_path / "ckpt")))
+    live = optimizers.state_of(tf.compat.v1.train.MomentumOptimizer(0.1, 0.9))
+    names = {key: key for key in found.optimizers[0].slots}
+    transfer = plan_transfer(found, live, names, stored)
+    assert [one.id for one in transfer.findings if one.is_error] == ["optimizer-rule"]
+    assert "while the learning rate is constant" in str(transfer.findings)
 
 
 @needs_keras_3

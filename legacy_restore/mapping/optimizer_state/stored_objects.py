@@ -56,11 +56,13 @@ _NO_SLOTS = _LISTS | {
     "_trainable_variables_indices",
     "_index_dict",
     "_learning_rate",
+    "_current_learning_rate",
+    "loss_scale",
     "_accumulated_gradients",
     "_model_variables_moving_average",
 }
 # What says which variables do not decay.
-_NO_DECAY = re.compile(r"_?exclude_from_weight_decay(_cache|_pattern)?")
+_NO_DECAY = re.compile(r"_?exclude_from_weight_decay(_cache|_names|_pattern)?")
 _SUFFIXES: Mapping[Family, Mapping[str, Tuple[str, ...]]] = {
     Family.MOMENTUM: {"momentum": ("momentum", "m")},
     Family.ADAM: {
@@ -177,7 +179,7 @@ class _Search:
                 if f"beta{which}_power" in scalars
             ),
             {name: key for name, key in scalars.items() if name in _HYPERPARAMETERS},
-            _varying(children, scalars),
+            _varying(library, scalars),
             tuple(problems),
         )
 
@@ -243,7 +245,7 @@ class _Search:
             hyperparameter_keys={
                 name: key for name, key in scalars.items() if name == "learning_rate"
             },
-            varying=_varying(children, scalars)
+            varying=_varying(library, scalars)
             + (("gradient_accumulation_steps",) if accumulated else ()),
             problems=tuple(problems),
             own_name="" if is_told else ", ".join(unclear),
@@ -295,12 +297,10 @@ def _is_number(entry: TensorEntry) -> bool:
     return entry.dtype in INTEGERS or entry.dtype.startswith("float")
 
 
-def _varying(
-    children: Mapping[str, int], scalars: Mapping[str, str]
-) -> Tuple[str, ...]:
-    """The learning rate, where it is an object and no number: a schedule."""
-    has = "learning_rate" in children or "_learning_rate" in children
-    return ("learning_rate",) if has and "learning_rate" not in scalars else ()
+def _varying(library: Library, scalars: Mapping[str, str]) -> Tuple[str, ...]:
+    """The learning rate, where it is a schedule or a function: Keras saves numbers."""
+    is_number = "learning_rate" in scalars or not library.is_keras
+    return () if is_number else ("learning_rate",)
 
 
 def _family_of_slots(
