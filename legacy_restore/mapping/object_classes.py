@@ -36,6 +36,8 @@ _SONNET = (
 )
 _ALL_VARIABLES = "_variables"
 _WEIGHTS = "_trainable_variables"
+# What tf_keras' LossScaleOptimizer holds besides all that the wrapped one does.
+_LOSS_SCALE = "loss_scale"
 _AVERAGES = "_model_variables_moving_average"
 _POWER = re.compile(r"beta[12]_power(?:_\d+)?")
 # A variable's name is compared with that of each of its slots.
@@ -132,7 +134,11 @@ class _Classes:
             )
 
     def _add_scalars(self, optimizer: int) -> None:
+        held = list(self._objects.nodes[optimizer].children)
         for child in self._objects.nodes[optimizer].children:
+            if child.name == _LOSS_SCALE and child.node in self._holders:
+                held += self._objects.nodes[child.node].children
+        for child in held:
             key = self._key_of.get(child.node)
             entry = None if key is None else self._entries.get(key)
             if entry is None or entry.shape != () or entry.key in self.found:

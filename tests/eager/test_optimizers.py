@@ -9,6 +9,7 @@ from legacy_restore import errors
 from legacy_restore.checkpoint import open_checkpoint
 from legacy_restore.eager import optimizers
 from legacy_restore.eager.optimizer_assignments import assignments
+from legacy_restore.mapping.classify import classify
 from legacy_restore.mapping.optimizer_state.kinds import Family, Library
 from legacy_restore.planning.optimizer_transfer import find_optimizers, plan_transfer
 from legacy_restore.tf import tf
@@ -319,6 +320,27 @@ def test_a_schedule_in_a_file_is_no_number(tmp_path):
     found, values = found_in(root.save(str(tmp_path / "ckpt")))
     stored = found.optimizers[0].with_hyperparameters(values)
     assert stored.state.hyperparameters.get("learning_rate") is None
+
+
+@needs_tf_keras
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_what_tf_keras_holds_besides_slots_is_none(tmp_path, is_scaled):
+    variables = [tf.Variable([1.0, 2.0], name="v")]
+    inner = optimizer = tf_keras.optimizers.Adam(0.1, jit_compile=False)
+    optimizer.build(variables)
+    if is_scaled:
+        optimizer = tf_keras.mixed_precision.LossScaleOptimizer(inner)
+    # Training in a distribution strategy leaves it there.
+    inner._update_step_xla = tf.function(lambda: None)
+    root = tf.train.Checkpoint(o=optimizer, v=variables)
+    prefix = root.save(str(tmp_path / "ckpt"))
+    assert_same_slots(prefix, inner, variables)
+    with open_checkpoint(prefix) as checkpoint:
+        classes = classify(checkpoint.entries(), checkpoint.objects)
+    weights = [
+        key for key in classes if not classes[key].tensor_class.is_training_state
+    ]
+    assert weights == ["v/0/.ATTRIBUTES/VARIABLE_VALUE"]
 
 
 @needs_keras_3

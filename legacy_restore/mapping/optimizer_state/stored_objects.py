@@ -61,6 +61,9 @@ _NO_SLOTS = _LISTS | {
     "_accumulated_gradients",
     "_model_variables_moving_average",
 }
+_SLOT_LISTS = frozenset(
+    name for family in Family for name in list_names(family).values()
+)
 # What says which variables do not decay.
 _NO_DECAY = re.compile(r"_?exclude_from_weight_decay(_cache|_names|_pattern)?")
 _SUFFIXES: Mapping[Family, Mapping[str, Tuple[str, ...]]] = {
@@ -198,10 +201,7 @@ class _Search:
     def _with_lists(self, number: int) -> Optional[StoredOptimizer]:
         children = self._children(number)
         library = Library.KERAS_3 if _WEIGHTS in children else Library.KERAS_2
-        family = _family_of_lists(
-            frozenset(one for one in children if not _NO_DECAY.fullmatch(one))
-            - _NO_SLOTS
-        )
+        family = _family_of_lists(self._lists(children))
         if family is None:
             return None
         slots: Dict[str, Dict[str, str]] = {}
@@ -249,6 +249,20 @@ class _Search:
             + (("gradient_accumulation_steps",) if accumulated else ()),
             problems=tuple(problems),
             own_name="" if is_told else ", ".join(unclear),
+        )
+
+    def _lists(self, children: Mapping[str, int]) -> FrozenSet[str]:
+        """The names of what may be lists of slots: known ones, and all with contents.
+
+        Functions, for one, are objects too, and hold nothing.
+        """
+        nodes = self._objects.nodes
+        return frozenset(
+            name
+            for name, node in children.items()
+            if name not in _NO_SLOTS
+            and not _NO_DECAY.fullmatch(name)
+            and (name in _SLOT_LISTS or nodes[node].children or nodes[node].attributes)
         )
 
     def _held(self, number: Optional[int]) -> List[_Held]:
