@@ -49,7 +49,7 @@ ROOT = "root"
 """What a root without a name of its own is called in plans and reports."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ObjectPlan(Plan):
     """A plan together with the object that it was made for.
 

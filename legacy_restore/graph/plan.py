@@ -34,7 +34,7 @@ from legacy_restore.tf import tf
 _log = logging.getLogger("legacy_restore")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GraphPlan(Plan):
     """A plan together with the graph that it was made for.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from legacy_restore.checkpoint import Location, TensorEntry
 from legacy_restore.planning.conversion import Conversion
@@ -191,7 +191,7 @@ def coverage_of(rows: Iterable[PlanRow], num_constants: int = 0) -> Coverage:
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ModelPlan:
     """The plan of one model.
 
@@ -236,6 +236,9 @@ class ModelPlan:
         """Returns the rows with this action."""
         return [row for row in self.rows if row.action is action]
 
+    def __repr__(self) -> str:
+        return _repr(self, [self.name])
+
     def to_json(self) -> Dict[str, Any]:
         """Returns the model's plan as JSON-ready data."""
         return {
@@ -250,7 +253,7 @@ class ModelPlan:
         }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Plan:
     """The table of variables and keys over all models, and what there is to say.
 
@@ -306,6 +309,18 @@ class Plan:
         from legacy_restore.planning.text import plan_text
 
         return plan_text(self)
+
+    def __repr__(self) -> str:
+        # A prompt and an exception show this: tables and live objects have no place.
+        return _repr(self, [model.name for model in self.models])
+
+
+def _repr(plan: Union[ModelPlan, Plan], names: Sequence[str]) -> str:
+    """Returns a line: what it is of, how much is restored, and whether it can be."""
+    problems = sum(finding.is_error for finding in plan.findings)
+    verdict = f"refused, {count_text(problems, 'problem')}" if problems else "ready"
+    shown = ", ".join(map(repr, names))
+    return f"<{type(plan).__name__} {shown}: {plan.coverage}, {verdict}>"
 
 
 def rows_by_source(rows: Iterable[PlanRow]) -> List[List[PlanRow]]:

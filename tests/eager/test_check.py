@@ -18,7 +18,9 @@ def test_a_variable_that_changed_is_named(tmp_path):
     with pytest.raises(errors.CheckError) as caught:
         restored.check().raise_if_failed()
     assert [one.subject for one in caught.value.findings] == ["dense/bias"]
-    assert "2 of 2 variables" in repr(restored)
+    counted = "2 of 2 variables, 15 of 15 parameters (100 %)"
+    assert repr(restored) == f"<RestoredObject 'root': {counted}>"
+    assert repr(restored.plan) == f"<ObjectPlan 'root': {counted}, ready>"
 
 
 def test_a_check_needs_no_file_that_has_checksums(tmp_path):

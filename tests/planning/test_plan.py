@@ -284,6 +284,18 @@ def test_the_text_of_a_large_plan_counts_what_it_leaves_out():
     assert "200 of 200 variables" in text
 
 
+def test_a_prompt_shows_a_plan_in_one_line():
+    # The tables are for print(): a large plan is not to fill the screen.
+    plan = example()
+    assert repr(plan) == (
+        "<Plan 'encoder', 'decoder': 1 of 3 variables, 6 of 7 parameters (85.71 %), "
+        "refused, 2 problems>"
+    )
+    assert repr(plan["encoder"]) == (
+        "<ModelPlan 'encoder': 1 of 2 variables, 6 of 6 parameters (100 %), ready>"
+    )
+
+
 def test_text_and_json_are_the_same_every_time():
     assert str(example()) == str(example())
     assert json.dumps(example().to_json()) == json.dumps(example().to_json())
