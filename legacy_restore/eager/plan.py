@@ -61,6 +61,7 @@ class ObjectPlan(Plan):
         already known that nothing can be restored.
     """
 
+    HAS_COMMAND = False
     root: Any
     variables: Mapping[str, LiveVariable]
     opened: Mapping[str, Opened]

@@ -332,6 +332,12 @@ def _check_device(name: str, device: Optional[str]) -> Optional[str]:
     return found
 
 
+_HOW_TO_MAKE_ONE = (
+    "[lr.Model(name, build, checkpoint)]; restore_object(model, checkpoint) restores "
+    "an eager model, such as one of Keras"
+)
+
+
 def check_models(models: Iterable[Model]) -> List[Model]:
     """Returns the models of a plan as a list.
 
@@ -344,11 +350,12 @@ def check_models(models: Iterable[Model]) -> List[Model]:
     try:
         found = list(models)
     except TypeError:
-        raise errors.UsageError(f"{models!r} is no list of models") from None
+        text = f"{models!r} is no list of models"
+        raise errors.UsageError(text, hint=_HOW_TO_MAKE_ONE) from None
     strangers = [one for one in found if not isinstance(one, Model)]
     if not found or strangers:
         what = f"{strangers[0]!r} is not a Model" if strangers else "there is no model"
-        raise errors.UsageError(what)
+        raise errors.UsageError(what, hint=_HOW_TO_MAKE_ONE)
     problems = []
     for number, model in enumerate(found):
         for other in found[:number]:

@@ -28,7 +28,8 @@ def check_model_rules(rules: Sequence[Rule]) -> Tuple[KeptRule, ...]:
     found = tuple(pack_named(one) if isinstance(one, str) else one for one in found)
     if not all(isinstance(one, (Rename, VocabularyRemap, RulePack)) for one in found):
         raise errors.UsageError(
-            "rules takes a list of Rename, VocabularyRemap and names of rule packs"
+            "rules takes a list of Rename, VocabularyRemap and names of rule packs",
+            hint='rules=["rnn-1.2"], rules=[lr.Rename("/weights$", "/kernel")]',
         )
     return found
 

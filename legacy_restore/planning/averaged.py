@@ -185,7 +185,7 @@ def _ambiguous(row: PlanRow, averages: Sequence[str], source: Source) -> Finding
         row.variable.name,
         f"the checkpoint has {cut_names(averages)}",
         model=row.model,
-        hint=f'rules=[Rename(r"/{re.escape(other)}$", "/other")] for {row.model!r} '
+        hint=f'rules=[lr.Rename(r"/{re.escape(other)}$", "/other")] for {row.model!r} '
         f"takes none that ends in /{other}",
     )
 

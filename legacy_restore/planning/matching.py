@@ -219,7 +219,7 @@ def _with_proposed_rules(
     with_rules = dataclasses.replace(model, rules=tuple(rules))
     if _is_refused(with_rules, source):
         return findings
-    texts = ", ".join(f'Rename(r"{rule.pattern}", r"{rule.text}")' for rule in rules)
+    texts = ", ".join(f'lr.Rename(r"{rule.pattern}", r"{rule.text}")' for rule in rules)
     hint = f"rules=[{texts}] for {model.name!r}, with which all of it matches"
     first = next(finding for finding in findings if finding.subject == missing[0].name)
     return [
@@ -244,7 +244,7 @@ def _with_rule_for_averages(
     with_rule = dataclasses.replace(model, rules=(*model.rules, rule))
     if _is_refused(with_rule, source):
         return findings
-    text = f'Rename(r"{rule.pattern}", r"{rule.text}")'
+    text = f'lr.Rename(r"{rule.pattern}", r"{rule.text}")'
     hint = f"rules=[..., {text}]" if model.rules else f"rules=[{text}]"
     hint += f" for {model.name!r}, if that is the moving average"
     return [

@@ -85,11 +85,11 @@ def _shared_name(
 def _hint(model: ModelSpec, keys: Dict[str, str], num_missing: int) -> str:
     if not keys:
         return (
-            f"{_EXPLANATION}; rules=[Rename(...)] gives them the names of variables, "
-            "inspect shows which name each variable had"
+            f"{_EXPLANATION}; rules=[lr.Rename(...)] gives them the names of "
+            "variables, inspect shows which name each variable had"
         )
     rules = [
-        f'Rename(r"^{re.escape(key)}$", "{local_name}")'
+        f'lr.Rename(r"^{re.escape(key)}$", "{local_name}")'
         for local_name, key in list(keys.items())[:_MAX_RULES]
     ]
     if len(keys) > _MAX_RULES:

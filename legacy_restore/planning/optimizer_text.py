@@ -6,10 +6,12 @@ from typing import Any, Dict, List, Tuple
 
 from legacy_restore.mapping.optimizer_state.hyperparameters import number_text
 from legacy_restore.planning.optimizer_transfer import OptimizerTransfer
+from legacy_restore.report.findings import KINDS
 from legacy_restore.report.table import align, count_text, cut
 
 _MAX_ROWS = 40
 _INDENT = "  "
+_UNKNOWN = KINDS["hyperparameter-unknown"]
 
 
 def transfer_lines(transfer: OptimizerTransfer) -> List[str]:
@@ -34,14 +36,22 @@ def transfer_lines(transfer: OptimizerTransfer) -> List[str]:
 
 
 def transfer_text(transfer: OptimizerTransfer) -> str:
-    """Says in one line what an optimizer got."""
+    """Says what an optimizer got, and in a second line what nobody could compare."""
     assert transfer.rule is not None
     slots = count_text(len(transfer.slots), "slot")
     step = transfer.step
     steps = "" if step.value is None else f", {count_text(step.value, 'step')}"
     if steps and not step.is_exact:
         steps += " or more"
-    return f"optimizer {transfer.rule.target.name}: {slots}{steps}"
+    unknown = [
+        f"{one.subject.rpartition(': ')[2]} {one.found or one.message}"
+        for one in transfer.findings
+        if one.id == _UNKNOWN.id
+    ]
+    text = f"optimizer {transfer.rule.target.name}: {slots}{steps}"
+    if not unknown:
+        return text
+    return f"{text}\n{_INDENT}{_UNKNOWN.title}: {', '.join(unknown)}"
 
 
 def transfer_json(transfer: OptimizerTransfer) -> Dict[str, Any]:

@@ -173,7 +173,14 @@ def plan_transfer(
     rule = rule_between(source, target)
     findings += _contradictions(stored.state, stated or {}, subject)
     findings += [
-        Finding(KINDS["optimizer-rule"], subject, problem) for problem in rule.problems
+        Finding(
+            KINDS["optimizer-rule"],
+            subject,
+            problem,
+            hint=f"an optimizer like {source.name}, as it was made, or optimizer=None, "
+            "which restores the weights alone",
+        )
+        for problem in rule.problems
     ]
     comparisons = () if rule.problems else compare(rule)
     findings += [_compared(one, subject) for one in comparisons if _is_told(one)]

@@ -194,7 +194,8 @@ def conflict_findings(model: ModelSpec, rows: Sequence[PlanRow]) -> List[Finding
             continue
         name = row.variable.local_name
         rules = " or ".join(
-            f'Rename(r"^{re.escape(key)}$", r"{name}")' for key in dict.fromkeys(keys)
+            f'lr.Rename(r"^{re.escape(key)}$", r"{name}")'
+            for key in dict.fromkeys(keys)
         )
         findings.append(
             Finding(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from legacy_restore.checkpoint import Location, TensorEntry
 from legacy_restore.planning.conversion import Conversion
@@ -262,8 +273,10 @@ class Plan:
     Attributes:
       models: The plans of the models, in the order in which they were given.
       findings: All findings, of the models and about several of them.
+      HAS_COMMAND: Whether a command restores such models too, so that hints name flags.
     """
 
+    HAS_COMMAND: ClassVar[bool] = True
     models: Tuple[ModelPlan, ...]
     findings: Tuple[Finding, ...]
 

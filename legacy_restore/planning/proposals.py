@@ -3,20 +3,23 @@
 Names change by parts: ``weights`` became ``kernel``, a scope got another name. For each
 missing variable and each left key of its type, the parts in which the two differ are a
 possible substitution. The few substitutions that explain most are tried as rules, and
-proposed only if with them the whole model matches.
+proposed only if with them the whole model matches. Where two explain the same names
+equally well, such as two layers of one size, nothing is proposed: who types what is
+proposed trusts it.
 """
 
 from __future__ import annotations
 
 import collections
 import re
-from typing import Counter, Dict, List, NamedTuple, Sequence, Set, Tuple
+from typing import Counter, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.mapping.rules import Rename
 from legacy_restore.planning.spec import VariableSpec, type_text
 
-_MAX_RULES = 4
+# A model whose layers all have other names needs one for each tensor at worst.
+_MAX_RULES = 16
 # Every variable is compared with every key of its type.
 _MAX_COMPARISONS = 100_000
 
@@ -50,6 +53,9 @@ def propose_rules(
             return []
         # The most votes; among equals the shortest text, then the alphabet.
         best = min(votes, key=lambda one: (-votes[one], len(str(one)), one))
+        room = _MAX_RULES - len(rules)
+        if votes[best] * room < len(unexplained) or _has_rival(best, votes):
+            return []
         unexplained -= {name for name in unexplained if best in options[name]}
         rules.append(_as_rule(best))
     return [] if unexplained else rules
@@ -87,6 +93,15 @@ def _substitution(key: str, name: str) -> _Substitution:
         tuple(new[start : len(new) - end]),
         is_at_start=start == 0,
         is_at_end=end == 0,
+    )
+
+
+def _has_rival(best: _Substitution, votes: Mapping[_Substitution, int]) -> bool:
+    """Whether another one takes the same parts, or gives them, with as many votes."""
+    return any(
+        votes[one] == votes[best] and (one.old == best.old or one.new == best.new)
+        for one in votes
+        if one != best
     )
 
 

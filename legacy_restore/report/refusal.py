@@ -13,6 +13,7 @@ from legacy_restore.report.table import align, cut, printable
 
 _MAX_LINES = 15
 _MAX_HINTS = 3
+_MAX_GROUPED = 4
 _INDENT = "  "
 
 
@@ -91,6 +92,25 @@ def finding_blocks(findings: Sequence[Finding]) -> List[List[str]]:
             *([f"{_INDENT}try: {printable(finding.hint)}"] if finding.hint else []),
         ]
         for finding in findings
+    ]
+
+
+def finding_groups(findings: Sequence[Finding]) -> List[List[str]]:
+    """Returns the lines of findings, those of a kind together and not all of them.
+
+    For lists that may be long, such as the slots that a checkpoint has of a model.
+    """
+    groups: Dict[Tuple[str, str], List[Finding]] = {}
+    for finding in findings:
+        key = (finding.severity.value, finding.kind.title)
+        groups.setdefault(key, []).append(finding)
+    return [
+        [
+            f"{severity}: {title} ({len(found)})",
+            *cut(finding_lines(found, _INDENT), _MAX_GROUPED, _INDENT),
+            *hint_lines(found),
+        ]
+        for (severity, title), found in groups.items()
     ]
 
 

@@ -23,6 +23,8 @@ _TOLD = (
     "shared-copy-differs",
     "shared-swapped",
 )
+# Those whose subject is what was decided.
+_TOLD_BY_SUBJECT = ("rule-pack",)
 _MAX_ROUNDED = 8
 
 
@@ -89,6 +91,11 @@ def _told(findings: Iterable[Finding]) -> List[str]:
             f"  {one.kind.title}: {printable(one.message)}"
             for one in found
             if one.id in _TOLD
+        ),
+        *(
+            f"  {one.kind.title}: {printable(f'{one.subject}: {one.message}')}"
+            for one in found
+            if one.id in _TOLD_BY_SUBJECT
         ),
         *cut(rounded, _MAX_ROUNDED),
     ]

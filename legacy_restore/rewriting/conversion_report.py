@@ -7,7 +7,7 @@ import shlex
 from typing import Any, Dict, List, Optional, Tuple
 
 from legacy_restore.report.findings import Finding
-from legacy_restore.report.refusal import finding_blocks
+from legacy_restore.report.refusal import finding_groups
 from legacy_restore.report.table import align, printable
 
 JSON_VERSION = 1
@@ -87,7 +87,7 @@ class ConversionReport:
             f"{printable(self.written)}, {self.kind}-based"
         )
         cells = [(row.key or "(made)", row.new_key or "(left)") for row in self.rows]
-        blocks = [[headline], *finding_blocks(self.findings)]
+        blocks = [[headline], *finding_groups(self.findings)]
         blocks.append(align([("key", "new key"), *cells], "  "))
         blocks.append([f"  try: {one}" for one in self.next_commands])
         return "\n\n".join("\n".join(lines) for lines in blocks)

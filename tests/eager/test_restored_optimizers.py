@@ -73,6 +73,11 @@ def test_report_and_check_have_the_optimizer(prefix):
     one, optimizer = model(), keras.optimizers.Adam(0.05)
     restored = lr.restore_object(one, prefix, optimizer=optimizer)
     assert "optimizer keras.optimizers.Adam: 8 slots, 3 steps" in str(restored.report)
+    # Nobody should have to ask for what could not be compared.
+    assert str(restored.report).splitlines()[-1] == (
+        "  has to be what it was, and is not stored: "
+        "learning_rate 0.05, beta_1 0.9, beta_2 0.999, epsilon 1e-07"
+    )
     assert restored.report.to_json()["optimizer"]["steps"] == 3
     check = restored.check()
     assert check.ok and len(check.rows) == 4 + 8 + 1

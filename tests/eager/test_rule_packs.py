@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import legacy_restore as lr
 from legacy_restore import errors
@@ -60,3 +61,18 @@ def test_recurrent_layers_of_tensorflow_1(library, then, now):
     other = recurrent_model(library, now, inputs)
     lr.restore_object(other, checkpoint_of(FOLDER), rules=[PACK])
     assert np.abs(other(inputs) - golden["out:output"]).max() > 1e-3
+
+
+def test_a_report_says_which_pack_was_taken_where_none_was_named(tmp_path):
+    stored = {name: np.ones([4], np.float32) for name in ("weights", "biases")}
+    cell = "rnn/basic_lstm_cell"
+    prefix = lr.write_checkpoint(
+        tmp_path / "ckpt", {f"{cell}/{name}": value for name, value in stored.items()}
+    )
+    variables = {
+        f"{cell}/{name}": tf.Variable([0.0] * 4) for name in ("kernel", "bias")
+    }
+    said = str(lr.restore_object(variables, prefix).report)
+    assert "rnn-1.2: recurrent cells of TensorFlow 1.0 and 1.1" in said
+    named = lr.restore_object(variables, prefix, rules=["rnn-1.2"])
+    assert "rnn-1.2" not in str(named.report)

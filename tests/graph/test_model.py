@@ -75,6 +75,14 @@ def test_arguments_of_another_kind_are_refused(arguments):
         lr.Model(**{"name": "m", "build": build, "checkpoint": "x", **arguments})
 
 
+@pytest.mark.parametrize("models", [3, [3], []])
+def test_what_is_no_list_of_models_is_refused_with_what_to_type(models):
+    # Who has a Keras model tries lr.restore first.
+    with pytest.raises(errors.UsageError) as caught:
+        lr.plan(models)
+    assert "restore_object" in caught.value.hint
+
+
 def test_locations_may_be_paths():
     assert lr.Model("m", build, pathlib.Path("a") / "b").checkpoint == pathlib.Path(
         "a/b"

@@ -243,7 +243,7 @@ def test_a_subclassed_model_by_names_is_refused_with_what_to_do(kind):
     assert len(missing) == 8
     hints = " ".join(one.hint or "" for one in missing)
     assert "object-based" in hints
-    assert "rules=[Rename(...)]" in hints
+    assert "rules=[lr.Rename(...)]" in hints
 
 
 def test_what_two_variables_had_in_common_is_not_given_to_one(kind):

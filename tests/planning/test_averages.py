@@ -167,7 +167,7 @@ def test_two_averages_refuse_and_both_are_shown():
     [finding] = of_id(match.findings, "ambiguous-shadow")
     assert finding.message == f"the checkpoint has w/{EMA}, w/{EMA}_1"
     assert match.rows[0].action is Action.REFUSE
-    assert f'Rename(r"/{EMA}_1$", "/other")' in finding.hint
+    assert f'lr.Rename(r"/{EMA}_1$", "/other")' in finding.hint
 
 
 @pytest.mark.parametrize("kept, hidden", [(EMA, f"{EMA}_1"), (f"{EMA}_1", EMA)])
@@ -202,7 +202,8 @@ def test_an_average_of_another_name_is_proposed_as_a_rule_and_not_taken():
     match = match_model(trained("a", "b"), checkpoint)
     assert error_ids(match.findings)[0] == "no-shadows"
     assert match.findings[0].hint == (
-        f'rules=[Rename(r"/avg$", r"/{EMA}")] for \'m\', if that is the moving average'
+        f'rules=[lr.Rename(r"/avg$", r"/{EMA}")] for \'m\', '
+        "if that is the moving average"
     )
     rules = (Rename("/avg$", f"/{EMA}"),)
     match = match_model(trained("a", "b", rules=rules), checkpoint)
@@ -239,7 +240,7 @@ def test_a_rule_that_would_match_the_model_is_proposed_with_averages_too():
     checkpoint = source("d/scale", f"d/scale/{EMA}")
     match = match_model(trained("d/gain"), checkpoint)
     [finding] = of_id(match.findings, "missing-key")
-    assert finding.hint.startswith('rules=[Rename(r"/scale$", r"/gain")]')
+    assert finding.hint.startswith('rules=[lr.Rename(r"/scale$", r"/gain")]')
 
 
 @pytest.mark.parametrize("shape, dtype", [([3], "float32"), ([2], "float64")])

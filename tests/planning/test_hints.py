@@ -4,7 +4,8 @@ import dataclasses
 
 from legacy_restore.planning.assemble import PlanInput, make_plan
 from legacy_restore.planning.hints import waiver_hints
-from tests.planning.specs import model, source, variable
+from legacy_restore.planning.plan import Plan
+from tests.planning.specs import entry, model, source, variable
 
 
 def hints(one, of_it):
@@ -45,6 +46,30 @@ def test_many_patterns_are_cut():
     names = [f"{letter}/w" for letter in "abcdefgh"]
     [hint] = hints(model("z", *names), source("z"))
     assert '"d/.*", ...]' in hint
+
+
+def test_nothing_is_waived_where_no_name_matches():
+    # Both waivers together would restore nothing, and succeed.
+    [hint] = hints(model("a/w", "b/w"), source("x/w", "y/w"))
+    assert hint.startswith("rules=[lr.Rename(...)] for 'm'")
+
+
+def test_names_of_tensors_of_one_type_are_proposed_where_no_name_matches():
+    # Others stay in the checkpoint: that is for its user to permit, in a second step.
+    one = model(variable("head.0", [7]), variable("x", [3]))
+    found = hints(one, source(entry("conv.1", [7]), entry("y", [9]), "z"))
+    assert found[0].startswith('rules=[lr.Rename(r"^conv\\.1$", r"head.0"), ...] for')
+    assert len(found) == 1
+
+
+def test_hints_name_no_flags_where_no_command_restores_such_models():
+    class Live(Plan):
+        HAS_COMMAND = False
+
+    plan = make_plan([PlanInput(model("net/w", "a"), source("net/w"))])
+    assert waiver_hints(Live(plan.models, plan.findings)) == [
+        "allow_missing=[\"a\"] for 'm'"
+    ]
 
 
 def test_other_shapes_are_permitted_by_name():

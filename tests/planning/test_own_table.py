@@ -147,7 +147,7 @@ def test_savers_that_disagree_refuse_a_variable():
     match = match_model(one, source("x", "y"))
     assert error_ids(match.findings) == ["saver-conflict"]
     [finding] = of_id(match.findings, "saver-conflict")
-    assert finding.subject == "m/a" and 'Rename(r"^x$", r"a")' in finding.hint
+    assert finding.subject == "m/a" and 'lr.Rename(r"^x$", r"a")' in finding.hint
 
 
 @pytest.mark.parametrize("key", ["x", "pre/x"])

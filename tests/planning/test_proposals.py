@@ -52,6 +52,32 @@ def test_nothing_is_proposed_when_a_variable_has_no_key_of_its_type():
     assert propose_rules(missing, [entry("a/weights", [2])]) == []
 
 
+def test_layers_that_all_have_other_names_are_explained_tensor_by_tensor():
+    pairs = [
+        (f"dense_{number}/{new}", f"fc{number}/{old}", shape)
+        for number in range(5)
+        for new, old, shape in (
+            ("kernel", "weights", [2, 10 + number]),
+            ("bias", "biases", [10 + number]),
+        )
+    ]
+    rules, names = renamed(pairs)
+    assert len(rules) == 10
+    assert names == {name for name, _, _ in pairs}
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("a/w", "x/w", [2]), ("b/w", "y/w", [2])],
+        [("a/w", "x/w", [2]), ("b/w", "y/w", [2]), ("c/w", "z/w", [3])],
+    ],
+)
+def test_nothing_is_proposed_where_two_tensors_could_be_either(pairs):
+    # Names and shapes alone would pair them in the order of the alphabet.
+    assert renamed(pairs)[0] == []
+
+
 def source_of(*entries):
     return Source(Location("x", "x"), "V2", {one.key: one for one in entries})
 
@@ -64,7 +90,7 @@ def test_a_proposal_that_matches_the_whole_model_is_the_hint_of_the_first_missin
     model = ModelSpec("m", "m", (variable("a/gain", [2]), variable("a/shift", [3])))
     source = source_of(entry("a/scale", [2]), entry("a/offsets", [3]))
     first = next(hint for hint in hints(model, source) if hint)
-    assert first.startswith("rules=[Rename(")
+    assert first.startswith("rules=[lr.Rename(")
     assert {"scale", "gain", "offsets", "shift"} <= set(re.findall("[a-z]+", first))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from legacy_restore.report.findings import KINDS, Finding, Severity
-from legacy_restore.report.refusal import refusal_text
+from legacy_restore.report.refusal import finding_groups, refusal_text
 
 ERRORS = [kind for kind in KINDS.values() if kind.severity is Severity.ERROR]
 
@@ -118,3 +118,12 @@ def test_each_line_of_several_models_says_whose_it_is():
     assert "    b/w" in lines
     alone = refusal_text("refused", findings[1:2])
     assert "    bucketize" in alone.splitlines()
+
+
+def test_findings_of_a_kind_stand_together_and_are_counted():
+    remarks = [Finding(KINDS["unused-training-state"], f"w{n}/Adam") for n in range(30)]
+    pack = Finding(KINDS["rule-pack"], "rnn-1.2", hint="rules=['rnn-1.2'] says it")
+    slots, packs = finding_groups([remarks[0], pack, *remarks[1:]])
+    assert slots[0] == "remark: training state left in the checkpoint (30)"
+    assert len(slots) == 5 and slots[-1].strip() == "... and 27 more"
+    assert packs[-1] == "  try: rules=['rnn-1.2'] says it"
