@@ -7,8 +7,8 @@ import legacy_restore as lr
 
 pytest.importorskip("tensorflow")
 
-# In processes of their own: eager execution cannot be switched on beside other tests.
-from tests.rewriting.stock_programs import run_program
+# Eager programs in processes of their own: it cannot be switched on beside other tests.
+from tests.rewriting.stock_programs import run_in_graph, run_program
 
 
 def saved_by_saver(directory):
@@ -35,7 +35,7 @@ with tf.Graph().as_default(), tf1.Session() as session:
 result = losses
 """
     prefix = str(directory / "names.ckpt")
-    losses = run_program(program, {"prefix": prefix})
+    losses = run_in_graph(program, {"prefix": prefix})
     return prefix, losses
 
 
@@ -181,7 +181,7 @@ for name, text in given["optimizers"].items():
             session.run(train)
         result[name] = float(session.run(loss))
 """
-    assert run_program(program, given) == pytest.approx(wanted, rel=1e-5)
+    assert run_in_graph(program, given) == pytest.approx(wanted, rel=1e-5)
     program = """
 tf1.enable_eager_execution()
 result = {}
