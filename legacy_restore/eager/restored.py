@@ -13,7 +13,7 @@ from legacy_restore.report.check_report import CheckReport
 from legacy_restore.restoring.reports import RestoreReport
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ObjectReport(RestoreReport):
     """What restoring an object did.
 

@@ -212,7 +212,13 @@ def _ambiguous(model: ModelSpec, ways: Sequence[_Way]) -> Match:
 def _with_packs_hinted(
     match: Match, model: ModelSpec, source: Source, names: Names
 ) -> Match:
-    """Says on the first missing variable which packs would explain more."""
+    """Says on the first missing variable which packs would explain more, or none."""
+    if model.packs:
+        bare = dataclasses.replace(model, packs=())
+        if explained(bare, source, names_by_rules(bare, source)).all:
+            taken_out = [pack.name for pack in model.packs]
+            hint = f"without rules={taken_out!r} all of them match"
+            return _hinted(match, hint)
     helpful = helpful_packs(model, source, names)
     if helpful is None:
         return match
@@ -232,8 +238,12 @@ def _with_hint(
     packs = [*packs_in_use(model, source), *helpful.packs]
     written = f"rules={[one.name for one in packs]!r} for {model.name!r}"
     what = f"{missing - left} of {missing} match" if left else "all of them match"
+    return _hinted(match, f"{written}, with which {what}{_heeding(cautions)}")
+
+
+def _hinted(match: Match, hint: str) -> Match:
+    """Says on the first missing variable what to type."""
     first = _unexplained(match)[0]
-    hint = f"{written}, with which {what}{_heeding(cautions)}"
     hinted = dataclasses.replace(first, hint=hint)
     findings = tuple(hinted if one is first else one for one in match.findings)
     return dataclasses.replace(match, findings=findings)

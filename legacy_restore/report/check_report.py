@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Tuple
 from legacy_restore import errors
 from legacy_restore.report.findings import KINDS, Finding
 from legacy_restore.report.refusal import refusal_text
-from legacy_restore.report.table import align, cut
+from legacy_restore.report.table import align, cut, short_repr
 
 _MAX_LISTED = 12
 
@@ -51,7 +51,7 @@ class CheckRow:
         return {**dataclasses.asdict(self), "status": self.status.value}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class CheckReport:
     """What a check says of all variables.
 
@@ -102,6 +102,9 @@ class CheckReport:
     def to_json(self) -> Dict[str, Any]:
         """Returns the report as JSON-ready data."""
         return {"ok": self.ok, "rows": [row.to_json() for row in self.rows]}
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         """Counts the verdicts, and lists whatever is not equal."""

@@ -59,6 +59,11 @@ def count_text(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def short_repr(report: object) -> str:
+    """Returns what a prompt shows of a report: the first line of its text."""
+    return f"<{type(report).__name__}: {str(report).partition(chr(10))[0]}>"
+
+
 def in_blocks(blocks: Sequence[Sequence[str]]) -> str:
     """Returns blocks of lines as one text, an empty line between them."""
     return "\n\n".join("\n".join(lines) for lines in blocks)

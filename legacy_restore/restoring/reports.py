@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from legacy_restore.planning.plan import Action, Coverage, ModelPlan, Plan
 from legacy_restore.report.check_report import CheckReport
 from legacy_restore.report.findings import Finding
-from legacy_restore.report.table import align, cut, human_bytes, printable
+from legacy_restore.report.table import align, cut, human_bytes, printable, short_repr
 
 # Remarks on where the values came from; nobody should have to ask for them.
 _TOLD = (
@@ -28,7 +28,7 @@ _TOLD_BY_SUBJECT = ("rule-pack",)
 _MAX_ROUNDED = 8
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ModelReport:
     """What became of one model.
 
@@ -73,6 +73,9 @@ class ModelReport:
             prefix,
         )
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
     def __str__(self) -> str:
         """Says what was restored in one line, and what was remarkable in others."""
         return "\n".join([*align([self.cells()], ""), *_told(self.findings)])
@@ -116,7 +119,7 @@ def model_report(plan: ModelPlan, remarks: Iterable[Finding] = ()) -> ModelRepor
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class RestoreReport:
     """What a restore did.
 
@@ -158,6 +161,9 @@ class RestoreReport:
             "findings": [finding.to_json() for finding in self.findings],
             "check": None if self.check is None else self.check.to_json(),
         }
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         """Returns a line for each model, and one for all of them."""

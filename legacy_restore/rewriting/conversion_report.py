@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from legacy_restore.report.findings import Finding
 from legacy_restore.report.refusal import finding_groups
-from legacy_restore.report.table import align, printable
+from legacy_restore.report.table import align, printable, short_repr
 
 JSON_VERSION = 1
 
@@ -31,7 +31,7 @@ class ConvertedKey:
         return {"key": self.key, "new_key": self.new_key}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ConversionReport:
     """A checkpoint that was written as the other kind of file.
 
@@ -78,6 +78,9 @@ class ConversionReport:
     def next_commands(self) -> List[str]:
         """What to type next."""
         return [f"legacy-restore inspect {shlex.quote(self.written)}"]
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         """Lists the keys before and after."""

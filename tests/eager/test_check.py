@@ -20,6 +20,10 @@ def test_a_variable_that_changed_is_named(tmp_path):
     assert [one.subject for one in caught.value.findings] == ["dense/bias"]
     counted = "2 of 2 variables, 15 of 15 parameters (100 %)"
     assert repr(restored) == f"<RestoredObject 'root': {counted}>"
+    assert repr(restored.report) == f"<ObjectReport: restored {counted}>"
+    assert repr(restored.check()) == (
+        "<CheckReport: checked 2 variables: 1 equal, 1 changed>"
+    )
     assert repr(restored.plan) == f"<ObjectPlan 'root': {counted}, ready>"
 
 

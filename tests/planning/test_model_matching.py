@@ -146,6 +146,12 @@ def test_a_named_pack_that_changes_nothing_is_an_error():
     assert finding.hint == "'m' does without it; --rules=NAME:kernel-1 is for one model"
 
 
+def test_a_named_pack_that_goes_the_wrong_way_is_said_to_be_needless():
+    match = match_model(model(*OLD, packs=(KERNEL,)), source(*OLD))
+    [hint] = {one.hint for one in of_id(match.findings, "missing-key")} - {None}
+    assert hint == "without rules=['kernel-1'] all of them match"
+
+
 def test_a_name_that_two_keys_would_have_is_a_collision():
     named = model(NEW[0], packs=(KERNEL,))
     match = match_model(named, source(OLD[0], NEW[0]))

@@ -97,6 +97,7 @@ def test_from_names_to_objects_and_back_is_the_same_bytes(tmp_path):
     back = lr.to_name_based(there.written, tmp_path / "back")
     assert files(back.written) == files(source)
     assert [one.id for one in back.findings] == ["not-converted"]
+    assert repr(back).startswith("<ConversionReport: ") and "\n" not in repr(back)
     again = lr.to_object_based(back.written, tmp_path / "again")
     assert files(again.written) == files(there.written)
 
