@@ -145,6 +145,10 @@ def _as_archive(file: PositionedFile, head: bytes) -> Optional[Lookalike]:
         return Lookalike("a file that PyTorch saved", _OWN_FILES)
     if b".npy" in head:
         return Lookalike("arrays that NumPy saved (.npz)", _OWN_FILES)
+    if b"metadata.json" in head or b"config.json" in head:
+        # Whole ones are read as they are.
+        what = "a file of Keras (.keras) that is damaged, or not all there"
+        return Lookalike(what, "a whole copy of it")
     return Lookalike("a zip archive", f"unpack it: unzip {path}")
 
 

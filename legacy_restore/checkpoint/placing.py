@@ -112,7 +112,7 @@ def existing_findings(target: str) -> List[Finding]:
             KINDS["checkpoint-exists"],
             target,
             f"there is {names}",
-            hint="another prefix, or overwrite=True",
+            hint="another prefix, or overwrite=True (--overwrite)",
         )
     ]
 

@@ -65,6 +65,7 @@ FILES = {
     "zeros": (bytes(5000), "nothing but zeros", "again"),
     "gzip": (gzip.compress(b"model.ckpt"), "a gzip archive", "tar -xzf"),
     "zip": (zipped("model.ckpt.index"), "a zip archive", "unzip"),
+    "cut .keras": (zipped("metadata.json"), "a file of Keras (.keras)", "whole"),
     "tar": (tarred(), "a tar archive", "tar -xf"),
     "npz": (saved(np.savez, np.zeros(3)), "arrays that NumPy saved", ".index"),
     "npy": (saved(np.save, np.zeros(3)), "an array that NumPy saved", ".index"),
