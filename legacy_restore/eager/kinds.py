@@ -99,6 +99,17 @@ def role_of(one: Any) -> Role:
     return Role.WEIGHT
 
 
+def is_unbuilt_optimizer(optimizer: Any) -> bool:
+    """Returns whether it is an optimizer of Keras that has no slots yet.
+
+    One of ``tf_keras`` that is asked what it holds tells TensorFlow nothing of the
+    lists that it makes later.
+    """
+    if not callable(getattr(optimizer, "build", None)):
+        return False
+    return not getattr(optimizer, "built", getattr(optimizer, "_built", False))
+
+
 def is_save_counter(holder: Any, name: str) -> bool:
     """Returns whether what an object holds is the counter of a Checkpoint."""
     # tf.train.Checkpoint is another class in the interface of TensorFlow 1.

@@ -32,6 +32,7 @@ from legacy_restore.eager.kinds import (
     Role,
     is_layer,
     is_save_counter,
+    is_unbuilt_optimizer,
     layer_variables,
     role_of,
     variable_of,
@@ -165,6 +166,8 @@ def _held(one: LiveObject) -> Iterator[Tuple[str, Any]]:
     """What an object holds, each with its name."""
     it = one.it
     if variable_of(it) is not None:
+        return
+    if one.role is Role.OPTIMIZER and is_unbuilt_optimizer(it):
         return
     if _is_trackable(it):
         yield from _dependencies(one)

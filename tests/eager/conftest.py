@@ -21,6 +21,7 @@ collect_ignore = (
         "test_roots.py",
         "test_stock_does_nothing.py",
         "test_tf_keras.py",
+        "test_unbuilt_optimizers.py",
         "test_trained_variables.py",
         "test_training_goes_on.py",
     ]

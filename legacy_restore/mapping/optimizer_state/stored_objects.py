@@ -4,7 +4,8 @@
   in the object graph: which slot of which variable. That of Keras has ``iter`` besides.
 - One of Keras since TensorFlow 2.11 (``_variables``, ``_iterations``) has lists named
   for the slots, such as ``_momentums``. Its variables' names say of what they are:
-  ``Adam/m/dense/kernel``, or ``m/dense/kernel`` where ``build`` was called.
+  ``Adam/m/dense/kernel``, or ``m/dense/kernel`` where ``build`` was called. It has no
+  lists if it was saved once before it was built; then names have to say all.
 - One of Keras 3 lists the weights too, in the order of those lists. Names
   (``adam/sequential_dense_kernel_momentum``) have to agree; in subclassed models those
   of the weights are shortened to ``model/kernel``.
@@ -16,7 +17,15 @@ which an optimizer was built.
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import (
+    Dict,
+    FrozenSet,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Tuple,
+)
 
 from legacy_restore.checkpoint import TensorEntry
 from legacy_restore.checkpoint.objects import ObjectGraph
@@ -26,6 +35,11 @@ from legacy_restore.mapping.optimizer_state.kinds import (
     OptimizerState,
     list_names,
     slot_names,
+)
+from legacy_restore.mapping.optimizer_state.named_slots import (
+    SUFFIXES,
+    HeldVariable,
+    slots_by_names,
 )
 from legacy_restore.mapping.optimizer_state.stored import (
     FoundOptimizers,
@@ -66,21 +80,6 @@ _SLOT_LISTS = frozenset(
 )
 # What says which variables do not decay.
 _NO_DECAY = re.compile(r"_?exclude_from_weight_decay(_cache|_names|_pattern)?")
-_SUFFIXES: Mapping[Family, Mapping[str, Tuple[str, ...]]] = {
-    Family.MOMENTUM: {"momentum": ("momentum", "m")},
-    Family.ADAM: {
-        "m": ("momentum", "m"),
-        "v": ("velocity", "v"),
-        "vhat": ("velocity_hat", "vhat"),
-    },
-    Family.RMSPROP: {
-        "rms": ("velocity",),
-        "mg": ("average_gradient",),
-        "momentum": ("momentum",),
-    },
-    Family.ADAGRAD: {"accumulator": ("accumulator",)},
-    Family.FTRL: {"accumulator": ("accumulator",), "linear": ("linear",)},
-}
 # Parts of a name are looked up from each of its slashes on.
 _MAX_NAME = 1_000
 _ADAM = re.compile(r"adam(_?w)?(_\d+)?")
@@ -98,14 +97,6 @@ def optimizers_of_objects(
       entries: What it says about each tensor, by key.
     """
     return _Search(objects, entries).found()
-
-
-class _Held(NamedTuple):
-    """A variable in a list of an optimizer, by its place there."""
-
-    place: str
-    key: str
-    name: str
 
 
 class _Search:
@@ -202,6 +193,13 @@ class _Search:
         children = self._children(number)
         library = Library.KERAS_3 if _WEIGHTS in children else Library.KERAS_2
         family = _family_of_lists(self._lists(children))
+        if family is not None:
+            held_for = {
+                role: self._held(children.get(name))
+                for role, name in list_names(family).items()
+            }
+        elif library is Library.KERAS_2 and not self._lists(children):
+            family, held_for = slots_by_names(self._held(children["_variables"]))
         if family is None:
             return None
         slots: Dict[str, Dict[str, str]] = {}
@@ -210,16 +208,16 @@ class _Search:
         roles: Set[str] = set()
         own_names: Set[str] = set()
         weights = {one.place: one.key for one in self._held(children.get(_WEIGHTS))}
-        for role, name in list_names(family).items():
-            for held in self._held(children.get(name)):
+        for role, all_held in held_for.items():
+            for held in all_held:
                 if _NOT_ADAM.fullmatch(held.name.partition("/")[0]):
                     return None
                 roles.add(role)
                 own_names.add(held.name.partition("/")[0])
                 if library is Library.KERAS_3:
-                    weight = self._listed(held, weights, _SUFFIXES[family][role])
+                    weight = self._listed(held, weights, SUFFIXES[family][role])
                 else:
-                    weight = self._by_full_name(held, _SUFFIXES[family][role])
+                    weight = self._by_full_name(held, SUFFIXES[family][role])
                 if weight is None:
                     problems.append(f"{held.key} ({held.name}): of which weight?")
                     continue
@@ -265,18 +263,18 @@ class _Search:
             and (name in _SLOT_LISTS or nodes[node].children or nodes[node].attributes)
         )
 
-    def _held(self, number: Optional[int]) -> List[_Held]:
+    def _held(self, number: Optional[int]) -> List[HeldVariable]:
         """What a list holds that is stored."""
-        found: List[_Held] = []
+        found: List[HeldVariable] = []
         for child in () if number is None else self._objects.nodes[number].children:
             key = self._key_of.get(child.node)
             if key is not None:
                 name = self._objects.tensors[key].full_name or ""
-                found.append(_Held(child.name, key, name))
+                found.append(HeldVariable(child.name, key, name))
         return found
 
     def _listed(
-        self, held: _Held, weights: Mapping[str, str], suffixes: Tuple[str, ...]
+        self, held: HeldVariable, weights: Mapping[str, str], suffixes: Tuple[str, ...]
     ) -> Optional[str]:
         weight = weights.get(held.place)
         if weight is None or not self._shapes_agree(weight, held.key):
@@ -286,7 +284,9 @@ class _Search:
         whole = tuple(f"/{own}_{suffix}" for suffix in suffixes)
         return weight if held.name.endswith(ends + whole) else None
 
-    def _by_full_name(self, held: _Held, suffixes: Tuple[str, ...]) -> Optional[str]:
+    def _by_full_name(
+        self, held: HeldVariable, suffixes: Tuple[str, ...]
+    ) -> Optional[str]:
         # What stands before it is the optimizer's name, if it was built by a step.
         parts = held.name.split("/")
         if len(held.name) > _MAX_NAME:
