@@ -109,7 +109,8 @@ _CONV_1 = TypedName("Conv_1/weights/Momentum", "float32", _FILTER)
 SLIM_TO_LAYERS = RulePack(
     name="slim-to-layers",
     version=1,
-    title="contrib.layers and slim, with their default scopes -> tf.layers",
+    title="contrib.layers and slim (relu and padding SAME by default), with their "
+    "default scopes -> tf.layers (no activation, VALID)",
     source=_SOURCE,
     changes=(
         NameChange("convolution", "Conv/weights", "conv2d/kernel", (_CONV,)),
@@ -147,7 +148,8 @@ SLIM_TO_LAYERS = RulePack(
 LAYERS_TO_SLIM = RulePack(
     name="layers-to-slim",
     version=1,
-    title="tf.layers, with its default scopes -> contrib.layers and slim",
+    title="tf.layers (no activation and padding VALID by default), with its default "
+    "scopes -> contrib.layers and slim (relu, SAME)",
     source=_SOURCE,
     changes=(
         NameChange("convolution", "conv2d_1/kernel", "Conv_1/weights"),
