@@ -31,7 +31,7 @@ def check_object(plan: ObjectPlan) -> CheckReport:
 def _check(plan: ObjectPlan, stored: StoredTensors, row: PlanRow) -> CheckRow:
     name = row.variable.name
     if row.action is not Action.RESTORE or row.entry is None:
-        return CheckRow(row.model, name, "", CheckStatus.INITIALIZED)
+        return CheckRow(row.model, name, "", CheckStatus.KEPT)
     key = row.entry.key
     try:
         is_equal = all(

@@ -156,6 +156,7 @@ def describe(name: str, variable: Any) -> VariableSpec:
         shape=_shape(variable.shape),
         kind="resource",
         is_trainable=bool(getattr(variable, "trainable", False)),
+        has_value=True,
     )
 
 

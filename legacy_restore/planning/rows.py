@@ -129,6 +129,8 @@ class _Decision:
         if not variable.has_initializer:
             finding = row_findings.no_initializer(self._model, variable)
             return self._refused(finding, variable)
+        if kind == "left-to-initializer" and variable.has_value:
+            kind = "left-as-it-is"
         self.findings.append(row_findings.remark(kind, self._model, variable, text))
         return PlanRow(self._model.name, variable, Action.INITIALIZE)
 

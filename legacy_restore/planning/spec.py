@@ -59,6 +59,8 @@ class VariableSpec:
         need may have none.
       holds_path: Whether its value is the path of an asset that the graph reads: no
         weight, so that it counts for no coverage, and of no checkpoint.
+      has_value: Whether it is a variable of an eager model: where it gets nothing, it
+        keeps what it has, and no initialiser runs.
       pieces: The parts of a partitioned variable that are in the graph, else empty;
         name and shape are those of the whole. They need not make it up: TensorFlow
         gives slots that are made in a scope a name for each part of their variable
@@ -77,6 +79,7 @@ class VariableSpec:
     pieces: Tuple[Part, ...] = ()
     has_initializer: bool = True
     holds_path: bool = False
+    has_value: bool = False
 
     @property
     def stock_key(self) -> str:

@@ -57,6 +57,8 @@ def _cells(row: PlanRow) -> Sequence[str]:
     key = _NO_KEY.get(row.action, "") if row.key is None else row.key
     if row.shared_with is not None:
         key = f"(shared with {row.shared_with.variable})"
+    if row.action is Action.INITIALIZE and row.variable.has_value:
+        key = "(kept)"
     if row.action is Action.INITIALIZE and row.variable.holds_path:
         key = "(path of an asset)"
     if row.action is Action.INITIALIZE and row.variable.kind == TABLE:

@@ -18,13 +18,15 @@ class CheckStatus(enum.Enum):
     """What a check says of a variable.
 
     ``EQUAL``: its value has the checksum that the checkpoint stores. ``CHANGED``: it
-    has another. ``INITIALIZED``: the plan left it to its initialiser. ``UNPROVED``:
-    there is nothing to compare with, for the reason that is given.
+    has another. ``INITIALIZED``: the plan left it to its initialiser. ``KEPT``: the
+    plan left it as it was. ``UNPROVED``: there is nothing to compare with, for the
+    reason that is given.
     """
 
     EQUAL = "equal"
     CHANGED = "changed"
     INITIALIZED = "initialised"
+    KEPT = "kept"
     UNPROVED = "unproved"
 
 

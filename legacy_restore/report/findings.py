@@ -269,6 +269,7 @@ KINDS = _catalogue(
     _remark("shared-copy-differs", "other values than the owner's, as permitted"),
     _remark("shared-swapped", "swapped for other models too"),
     _remark("left-to-initializer", "left to the initialiser, as permitted"),
+    _remark("left-as-it-is", "left as it is, as permitted"),
     _remark("converted", "not as it is stored, as permitted"),
     _remark("optimizer-converted", "state written as another optimizer keeps it"),
     _remark("hyperparameter-unknown", "has to be what it was, and is not stored"),

@@ -60,8 +60,11 @@ class ModelReport:
         """Returns the report as a row of a table."""
         prefix = "" if self.plan.location is None else self.plan.location.prefix
         coverage = self.coverage
+        left = self.plan.rows_to(Action.INITIALIZE)
+        num_kept = sum(row.variable.has_value for row in left)
         others = {
-            "initialised": len(self.plan.rows_to(Action.INITIALIZE)),
+            "initialised": len(left) - num_kept,
+            "kept": num_kept,
             "shared": coverage.shared_variables,
         }
         return (

@@ -160,7 +160,7 @@ def test_names_packs_and_waivers_are_those_of_a_restore(tmp_path):
     tf.train.Checkpoint(fresh).restore(report.written).assert_consumed()
     np.testing.assert_array_equal(fresh.again, VALUES["dense/kernel"])
     np.testing.assert_array_equal(fresh.more["a/b"], [7.0, 8.0, 9.0])
-    assert "left-to-initializer" in ids(report.findings)
+    assert "left-as-it-is" in ids(report.findings)
 
 
 def test_objects_of_keras_2_become_those_of_keras_3(tmp_path):
