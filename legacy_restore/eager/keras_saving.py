@@ -10,9 +10,21 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import re
 import warnings
-from typing import Any, Counter, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Counter,
+    Dict,
+    FrozenSet,
+    Iterator,
+    List,
+    Mapping,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from legacy_restore.checkpoint.keras_layout import snake_case
 from legacy_restore.eager.kinds import is_keras_3, is_layer, variable_of
@@ -197,10 +209,16 @@ def _values(layer: Any, names: Sequence[str]) -> Iterator[Tuple[str, Any]]:
         yield name, held
 
 
-def attributes_of_any(layer: Any) -> Set[str]:
+def attributes_of_any(layer: Any) -> FrozenSet[str]:
     """Returns the attributes that every layer has, into which Keras does not look."""
-    base = next(kind for kind in type(layer).__mro__ if kind.__name__ == "Layer")
-    return set(dir(base()))
+    kinds = type(layer).__mro__
+    return _attributes_of(next(kind for kind in kinds if kind.__name__ == "Layer"))
+
+
+@functools.lru_cache(maxsize=None)
+def _attributes_of(base: Any) -> FrozenSet[str]:
+    # Of an instance, as Keras has it: making one for each layer takes its time.
+    return frozenset(dir(base()))
 
 
 def _elements(container: Any) -> List[Any]:

@@ -9,6 +9,7 @@ from typing import (
     Dict,
     List,
     Mapping,
+    Optional,
     Sequence,
     Tuple,
 )
@@ -29,6 +30,14 @@ from legacy_restore.report.findings import KINDS, Finding
 
 # In the order in which it lists weights where nothing else leads to them.
 _LISTED = "through optimizers"
+# An optimizer of Keras 3 holds the weights that it trains: in the file they may be
+# nowhere else. And what another Keras saved has other names.
+_OTHER_NAMES: Mapping[str, Callable[[LiveObjects], Sequence[Mapping[str, int]]]] = {
+    _LISTED: lambda live: live.children,
+    "as Keras 2 calls them": with_keras_2_names,
+    "as Keras 3 calls them": with_keras_3_names,
+    "layers by their place among those with weights": without_layer_places,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,21 +126,16 @@ def pair_objects(
         return _by_keras_file(source, live, variables, required, fits)
     asked = (source.objects, required, fits)
     own = way = pair(ObjectTree(live.without_optimizers(), names), *asked)
-    # An optimizer of Keras 3 holds the weights that it trains: in the file they may be
-    # nowhere else. And what Keras 2 saved has other names.
-    for children, more in (
-        (live.children, _LISTED),
-        (with_keras_2_names(live), "as Keras 2 calls them"),
-        (with_keras_3_names(live), "as Keras 3 calls them"),
-        (without_layer_places(live), "layers by their place among those with weights"),
-    ):
+    taken: Optional[str] = None
+    for more, children_of in _OTHER_NAMES.items():
         if required <= set(way.keys):
             break
-        other = pair(ObjectTree(children, names), *asked)
+        other = pair(ObjectTree(children_of(live), names), *asked)
         if len(required & set(other.keys)) > len(required & set(way.keys)):
             way = dataclasses.replace(other, label=f"{other.label}, {more}")
+            taken = more
     listed = {}
-    if way.label.endswith(_LISTED):
+    if taken == _LISTED:
         listed = {name: way.keys[name] for name in set(way.keys) - set(own.keys)}
     refuted = out_of_order(listed, source)
     return Paired(
